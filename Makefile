@@ -1,0 +1,50 @@
+# make train, make test: from a bare clone, with Python 3.11 or later and a package index.
+# ARGS reaches the program: make train ARGS="model=deep_cnn data=cifar10"
+
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
+UV := $(shell command -v uv 2>/dev/null)
+
+.PHONY: help train test lint types docs wheel check clean
+
+help:  ## What can be made
+	@sed -n 's/^\([a-z]*\):.*##/\1:/p' $(MAKEFILE_LIST)
+
+# The stamp is newer than pyproject.toml where everything is installed already.
+$(VENV)/installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "cnnlab needs Python 3.11 or later; PYTHON=... says where it is." >&2; exit 2; }
+ifeq ($(UV),)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev,docs]'
+else
+	test -x $(BIN)/python || uv venv --quiet --python $(PYTHON) $(VENV)
+	uv pip install --quiet --python $(BIN)/python --editable '.[dev,docs]'
+endif
+	@touch $@
+
+train: $(VENV)/installed  ## Train the main job, or what ARGS says
+	$(BIN)/python -m cnnlab $(ARGS)
+
+test: $(VENV)/installed  ## Run the whole test suite; ARGS reaches pytest
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/installed  ## Check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed  ## Check types
+	$(BIN)/mypy
+
+docs: $(VENV)/installed  ## Build the documentation into docs/_build
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
+
+wheel: $(VENV)/installed  ## Build the wheel into dist
+	$(BIN)/python -m build --wheel --outdir dist .
+
+check: test lint types docs wheel  ## All of these
+
+clean:  ## Remove what was installed and built
+	rm -rf $(VENV) dist docs/_build

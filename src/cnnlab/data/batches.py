@@ -1,0 +1,122 @@
+"""Batches taken whole from memory, in an order that is a pure function of (seed, epoch)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cnnlab.data.augment import Augment
+
+Batch = tuple[Tensor, Tensor]
+
+
+def mixed_seed(*parts: int) -> int:
+    """Mix some integers into one 63-bit seed (the finaliser of SplitMix64, Steele et al. 2014).
+
+    Neighbouring inputs give unrelated seeds, which a sum would not.
+
+    Examples:
+        >>> mixed_seed(0, 1, 2) == mixed_seed(0, 1, 2), mixed_seed(0, 1, 2) == mixed_seed(0, 2, 1)
+        (True, False)
+    """
+    state = 0
+    for part in parts:
+        state = (state + part + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+        state ^= state >> 31
+    return state >> 1
+
+
+class ImageBatches:
+    """An iterable of raw batches ``(images, labels)``; its state is two integers.
+
+    The order of an epoch depends on (seed, epoch), a batch's augmentation on (seed, epoch, step):
+    whatever was iterated before, the same epoch gives the same batches. Each iteration is the next
+    epoch, but for the first one after :meth:`load_state_dict`, which goes on in mid-epoch.
+
+    Args:
+        images: all stored images, uint8 ``(n, height, width, channels)``, contiguous.
+        labels: their classes, int64 ``(n,)``, on the same device.
+        rows: the samples to serve, int64 ``(m,)`` on the CPU.
+        batch_size: samples in a batch over all devices; the last batch of an epoch may be smaller.
+        shuffle: draw a new order for each epoch.
+        augment: what is done to the images; None is nothing.
+        seed: seed of order and augmentation.
+        rank: which share of each batch this process takes.
+        world_size: in how many shares each batch is parted.
+
+    Examples:
+        >>> images = torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1)
+        >>> batches = ImageBatches(images, torch.arange(10), torch.arange(10), 4, shuffle=True, seed=0)
+        >>> [len(labels) for _, labels in batches]
+        [4, 4, 2]
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        rows: Tensor,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        augment: Augment | None = None,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.images, self.labels, self.rows = images, labels, rows
+        self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
+        self.augment = augment if augment is not None and augment.active else None
+        self.rank, self.world_size = rank, world_size
+        self.epoch, self.step = -1, 0
+        self._resumed = False
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return -(-len(self.rows) // self.batch_size)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Epoch and number of batches of it that were handed out."""
+        return {"epoch": self.epoch, "step": self.step}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next iteration go on where ``state`` was taken."""
+        self.epoch, self.step = int(state["epoch"]), int(state["step"])
+        self._resumed = 0 < self.step < len(self)
+
+    def order(self, epoch: int) -> Tensor:
+        """Row numbers of the epoch in their order, int64 ``(m,)`` on the CPU."""
+        if not self.shuffle:
+            return self.rows
+        generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch))
+        return self.rows[torch.randperm(len(self.rows), generator=generator)]
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Serve the next epoch, or the rest of the one that was loaded."""
+        if not self._resumed:
+            self.epoch, self.step = self.epoch + 1, 0
+        self._resumed = False
+        order = self.order(self.epoch).to(self.images.device)
+        # The Trainer stops at len(): nothing after the last yield is sure to run.
+        while self.step < len(self):
+            self.step += 1
+            yield self.batch(order, self.epoch, self.step - 1)
+
+    def batch(self, order: Tensor, epoch: int, step: int) -> Batch:
+        """Serve batch ``step`` of an epoch in the given order.
+
+        Returns:
+            Images uint8 ``(batch, channels, height, width)``, channels last in memory, and int64 labels.
+        """
+        rows = order[step * self.batch_size : (step + 1) * self.batch_size]
+        if 1 < self.world_size <= len(rows):
+            rows = rows[self.rank :: self.world_size]
+        if self.augment is None:
+            images = self.images.index_select(0, rows)
+        else:
+            generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch, step, self.rank))
+            images = self.augment(self.images, rows, generator)
+        return images.permute(0, 3, 1, 2), self.labels.index_select(0, rows)

@@ -1,0 +1,111 @@
+"""Raw files of data sets: where they lie, whether they are the official ones, and fetching them."""
+
+import contextlib
+import hashlib
+import http.client
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from cnnlab.errors import UserError
+
+Arrays = dict[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]
+"""Per split: images ``(N, H, W, C)`` and labels ``(N,)``."""
+
+_TIMEOUT = 10.0  # seconds; torchvision's downloader alone would wait for ever
+
+
+def default_root() -> Path:
+    """Return the folder of raw files: ``$CNNLAB_DATA``, else one in the user's cache."""
+    chosen = os.environ.get("CNNLAB_DATA")
+    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("cnnlab") / "raw"
+
+
+def default_store() -> Path:
+    """Return the folder of prepared files, in the user's cache."""
+    return platformdirs.user_cache_path("cnnlab") / "stores"
+
+
+def md5_of(path: Path) -> str:
+    """Return the MD5 of a file as hexadecimal text."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def check_md5(path: Path, expected: str, content: bytes | None = None) -> None:
+    """Compare a file with its official checksum.
+
+    Args:
+        path: the file.
+        expected: its official MD5.
+        content: what the checksum is of, where that is not the file as it stands (decompressed content).
+
+    Raises:
+        UserError: if they differ.
+    """
+    found = md5_of(path) if content is None else hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if found != expected:
+        what = "is" if content is None else "of its content is"
+        raise UserError(
+            f"{path} is not the official file: the md5 {what} {found}, not {expected};"
+            " replace it, or say data.verify=false to read a re-encoded copy"
+        )
+
+
+def download(urls: Sequence[str], folder: Path, filename: str, md5: str, *, dataset: str) -> Path:
+    """Fetch an official file from the first of its mirrors that has it; nothing half-fetched is left.
+
+    Args:
+        urls: the mirrors' addresses of the file, tried in order.
+        folder: where the file goes; created where it is missing.
+        filename: the file's name there.
+        md5: its official checksum.
+        dataset: name of the data set, for the message.
+
+    Raises:
+        UserError: if no mirror gave the official file or the folder cannot be written to.
+    """
+    advice = (
+        f"no {dataset} data: put {filename} (md5 {md5}) into {folder},"
+        " or set data.root or CNNLAB_DATA to a folder that has it"
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
+            reason = _try_mirrors(urls, Path(temporary), filename, md5)
+            if reason is None:
+                return (Path(temporary) / filename).replace(folder / filename)
+    except OSError as error:
+        raise UserError(f"{advice}; nothing can be written to {folder}: {error.strerror or error}") from error
+    raise UserError(f"{advice}; {reason}")
+
+
+def _try_mirrors(urls: Sequence[str], folder: Path, filename: str, md5: str) -> str | None:
+    from torchvision.datasets.utils import download_url  # seconds to import, and needed only here
+
+    failures = []
+    for url in urls:
+        try:
+            with _network_timeout():
+                download_url(url, folder, filename, md5)
+        except (OSError, RuntimeError, ValueError, http.client.HTTPException) as error:
+            failures.append(f"the download from {url} failed: {error or type(error).__name__}")
+        else:
+            return None
+    return "; ".join(failures)
+
+
+@contextlib.contextmanager
+def _network_timeout() -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_TIMEOUT)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

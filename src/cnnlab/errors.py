@@ -1,0 +1,28 @@
+"""The two ways in which a run ends badly, and the sentence that suggests a nearer name."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake of the person who typed: one sentence that says what, where and what is allowed.
+
+    The command line prints the message alone and exits with code 2.
+    """
+
+
+class TrainingError(Exception):
+    """A training that failed (a loss that is not a number, memory, disk): exit code 1."""
+
+
+def did_you_mean(word: str, allowed: Iterable[str]) -> str:
+    """Return ``"; did you mean X?"`` for the nearest allowed name, else an empty string.
+
+    Examples:
+        >>> did_you_mean("kernal_size", ["kernel_size", "stride"])
+        '; did you mean kernel_size?'
+        >>> did_you_mean("zzz", ["kernel_size"])
+        ''
+    """
+    nearest = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.6)
+    return f"; did you mean {nearest[0]}?" if nearest else ""

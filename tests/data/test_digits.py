@@ -1,0 +1,32 @@
+"""The digits of scikit-learn."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from cnnlab.data.digits import DIGITS_CLASSES, read_digits
+
+
+def test_the_originals_scaled_to_bytes() -> None:
+    images, labels = read_digits(8)
+    theirs = load_digits()
+    assert images.shape == (1797, 8, 8, 1)
+    assert images.dtype == np.uint8
+    assert labels.dtype == np.int64
+    assert np.array_equal(labels, theirs.target)
+    assert np.abs(images[..., 0] / 255 - theirs.images / 16).max() <= 0.5 / 255 + 1e-9
+    assert list(DIGITS_CLASSES) == [str(name) for name in theirs.target_names]
+
+
+@pytest.mark.parametrize("size", [4, 16, 32])
+def test_resized_digits_look_like_the_originals(size: int) -> None:
+    images, _ = read_digits(size)
+    originals, _ = read_digits(8)
+    assert images.shape == (1797, size, size, 1)
+    assert images.dtype == np.uint8
+    coarse = min(size, 8)
+    ours, theirs = (
+        x.reshape(1797, coarse, x.shape[1] // coarse, coarse, x.shape[1] // coarse).mean((2, 4))
+        for x in (images, originals)
+    )
+    assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.95

@@ -1,0 +1,171 @@
+"""IDX files: what torchvision reads from the same folder, and an error for every damage."""
+
+import gzip
+import hashlib
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torchvision.datasets
+
+from cnnlab.data import mnist
+from cnnlab.data.mnist import FASHION_CLASSES, MNIST_CLASSES, read_idx, read_mnist
+from cnnlab.errors import UserError
+
+RNG = np.random.default_rng(0)
+ARRAYS = {
+    "train-images-idx3-ubyte": RNG.integers(0, 256, (9, 28, 28), dtype=np.uint8),
+    "train-labels-idx1-ubyte": RNG.integers(0, 10, 9, dtype=np.uint8),
+    "t10k-images-idx3-ubyte": RNG.integers(0, 256, (4, 28, 28), dtype=np.uint8),
+    "t10k-labels-idx1-ubyte": RNG.integers(0, 10, 4, dtype=np.uint8),
+}
+REAL = Path("real-data")
+
+
+def idx(array: np.ndarray[Any, Any]) -> bytes:
+    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+def write(root: Path, folder: str, suffix: str = "") -> Path:
+    raw = root / folder / "raw"
+    raw.mkdir(parents=True)
+    for name, array in ARRAYS.items():
+        content = idx(array)
+        (raw / f"{name}{suffix}").write_bytes(gzip.compress(content) if suffix else content)
+    return raw
+
+
+@pytest.mark.parametrize("folder", ["MNIST", "FashionMNIST"])
+def test_as_torchvision_reads_it(tmp_path: Path, folder: Any) -> None:
+    write(tmp_path, folder)
+    arrays = read_mnist(tmp_path, folder, verify=False)
+    assert list(arrays) == ["train", "test"]
+    for split, (images, labels) in arrays.items():
+        theirs = getattr(torchvision.datasets, folder)(tmp_path, train=split == "train")
+        assert images.dtype == np.uint8
+        assert labels.dtype == np.int64
+        assert images.shape == (len(theirs), 28, 28, 1)
+        assert np.array_equal(images[..., 0], theirs.data.numpy())
+        assert np.array_equal(labels, theirs.targets.numpy())
+
+
+def test_compressed_files_give_the_same(tmp_path: Path) -> None:
+    write(tmp_path / "a", "MNIST")
+    write(tmp_path / "b", "MNIST", ".gz")
+    plain, compressed = (read_mnist(tmp_path / name, "MNIST", verify=False) for name in "ab")
+    for split in ("train", "test"):
+        for one, other in zip(plain[split], compressed[split], strict=True):
+            assert np.array_equal(one, other)
+
+
+def test_class_names() -> None:
+    assert list(FASHION_CLASSES) == torchvision.datasets.FashionMNIST.classes
+    assert [name[0] for name in torchvision.datasets.MNIST.classes] == list(MNIST_CLASSES)
+
+
+def test_the_known_checksums_are_of_the_files_that_torchvision_names() -> None:
+    for folder, known in mnist._CONTENT_MD5.items():
+        resources = getattr(torchvision.datasets, folder).resources
+        assert {f"{name}.gz" for name in known} == {name for name, _ in resources}
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_verification_is_of_the_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    raw = write(tmp_path, "MNIST", suffix)
+    with pytest.raises(UserError, match=r"train-images.*not the official file.*data\.verify=false"):
+        read_mnist(tmp_path, "MNIST", verify=True)
+    official = {name: hashlib.md5(idx(array)).hexdigest() for name, array in ARRAYS.items()}  # noqa: S324
+    monkeypatch.setitem(mnist._CONTENT_MD5, "MNIST", official)
+    arrays = read_mnist(tmp_path, "MNIST", verify=True)
+    assert np.array_equal(arrays["test"][1], ARRAYS["t10k-labels-idx1-ubyte"])
+    changed = idx(ARRAYS["t10k-labels-idx1-ubyte"] ^ 1)
+    (raw / f"t10k-labels-idx1-ubyte{suffix}").write_bytes(gzip.compress(changed) if suffix else changed)
+    with pytest.raises(UserError, match="t10k-labels"):
+        read_mnist(tmp_path, "MNIST", verify=True)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_every_truncation_is_noticed(tmp_path: Path, suffix: str) -> None:
+    content = idx(np.arange(6, dtype=np.uint8).reshape(2, 3))
+    path = tmp_path / f"cut{suffix}"
+    whole = gzip.compress(content) if suffix else content
+    path.write_bytes(whole)
+    assert read_idx(path).tolist() == [[0, 1, 2], [3, 4, 5]]
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(UserError, match=str(path)):
+            read_idx(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (idx(np.arange(6, dtype=np.uint8)) + b"x", "too long"),
+        (b"\x00\x00\x0d\x01" + struct.pack(">I", 1) + b"\0\0\0\0", "not an IDX file"),
+        (b"\x00\x00\x08\x00", "not an IDX file"),
+        (b"\x00\x00\x08\xff" + b"\xff" * 2000, "not an IDX file"),
+        (b"\x89PNG1234", "not an IDX file"),
+        (b"\x00\x00\x08\x04" + b"\xff" * 16, "declares the shape"),
+        (b"\x00\x00\x08\x01" + struct.pack(">I", 2**31 - 1) + b"abc", "too short"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_wrong_files(tmp_path: Path, suffix: str, content: bytes, message: str) -> None:
+    path = tmp_path / f"wrong{suffix}"
+    path.write_bytes(gzip.compress(content) if suffix else content)
+    with pytest.raises(UserError, match=f"wrong{suffix}.*{message}"):
+        read_idx(path)
+
+
+def test_a_damaged_or_wrong_compression(tmp_path: Path) -> None:
+    path = tmp_path / "x.gz"
+    damaged = bytearray(gzip.compress(idx(RNG.integers(0, 256, 500, dtype=np.uint8))))
+    damaged[200] ^= 0xFF
+    for content in (bytes(damaged), idx(np.zeros(3, np.uint8))):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=r"x\.gz cannot be read"):
+            read_idx(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("train-images-idx3-ubyte", np.zeros((9, 27, 28), np.uint8)),
+        ("train-images-idx3-ubyte", np.zeros((8, 28, 28), np.uint8)),
+        ("train-images-idx3-ubyte", np.zeros(9, np.uint8)),
+        ("train-labels-idx1-ubyte", np.full(9, 10, np.uint8)),
+        ("train-labels-idx1-ubyte", np.zeros((9, 1), np.uint8)),
+    ],
+)
+def test_arrays_that_do_not_fit(tmp_path: Path, name: str, array: Any) -> None:
+    raw = write(tmp_path, "MNIST")
+    (raw / name).write_bytes(idx(array))
+    with pytest.raises(UserError, match="train"):
+        read_mnist(tmp_path, "MNIST", verify=False)
+
+
+@pytest.mark.parametrize("folder", ["MNIST", "FashionMNIST"])
+def test_missing_files_without_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Any
+) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    dataset = getattr(torchvision.datasets, folder)
+    monkeypatch.setattr(dataset, "mirrors", ["http://127.0.0.1:9/one/", "http://127.0.0.1:9/two/"])
+    with pytest.raises(UserError) as caught:
+        read_mnist(tmp_path, folder, verify=True)
+    name, md5 = dataset.resources[0]
+    for part in (f"no {folder} data: put {name}", md5, str(tmp_path / folder / "raw"), f"/two/{name} failed"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not (REAL / "MNIST").is_dir(), reason="the real data are not here")
+@pytest.mark.parametrize("folder", ["MNIST", "FashionMNIST"])
+def test_the_real_files_verify(folder: Any) -> None:
+    arrays = read_mnist(REAL, folder, verify=True)
+    assert arrays["train"][0].shape == (60000, 28, 28, 1)
+    assert arrays["test"][1].shape == (10000,)
+    if folder == "FashionMNIST":
+        assert np.bincount(arrays["train"][1]).tolist() == [6000] * 10
