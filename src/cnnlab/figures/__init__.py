@@ -1,0 +1,1 @@
+"""Pure functions: arrays in, a matplotlib Figure out."""

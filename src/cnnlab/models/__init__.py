@@ -1,0 +1,1 @@
+"""Networks and their LightningModules, objectives and preprocessing."""

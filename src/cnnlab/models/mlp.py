@@ -1,0 +1,144 @@
+"""Dense networks: from linear classification (no hidden layer) to any widths."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TypeVar
+
+from torch import Tensor, nn
+
+from cnnlab.data.spec import DataSpec
+from cnnlab.errors import UserError
+from cnnlab.models.layers import Activation, Init, Network, NormPlace, activation, initialise
+from cnnlab.models.module import NetworkModule
+
+T = TypeVar("T")
+
+
+def per_layer(value: T | Sequence[T], layers: int, key: str) -> list[T]:
+    """Repeat one value for each layer, or check that a list has one for each.
+
+    Raises:
+        UserError: if a list is of another length.
+
+    Examples:
+        >>> per_layer(3, 2, "model.kernel_size"), per_layer([3, 5], 2, "model.kernel_size")
+        ([3, 3], [3, 5])
+    """
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return [value] * layers
+    if len(value) != layers:
+        raise UserError(
+            f"{key} lists {len(value)} values for {layers} layers: give one for all, or {layers}."
+        )
+    return list(value)
+
+
+def dense_layers(
+    inputs: int,
+    hidden: Sequence[int],
+    outputs: int,
+    *,
+    act: Activation,
+    negative_slope: float,
+    norm: NormPlace,
+    norm_momentum: float,
+    norm_eps: float,
+    dropout: float | Sequence[float],
+    dropout_key: str,
+) -> OrderedDict[str, nn.Module]:
+    """Hidden dense layers with norm, activation and dropout, then the output layer without any."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for i, (width, p) in enumerate(zip(hidden, per_layer(dropout, len(hidden), dropout_key), strict=True), 1):
+        layers[f"dense{i}"] = nn.Linear(inputs, width)
+        if norm == "before":
+            layers[f"norm{i}"] = nn.BatchNorm1d(width, norm_eps, norm_momentum)
+        layers[f"{act}{i}"] = activation(act, negative_slope)
+        if norm == "after":
+            layers[f"norm{i}"] = nn.BatchNorm1d(width, norm_eps, norm_momentum)
+        if p:
+            layers[f"dropout{i}"] = nn.Dropout(p)
+        inputs = width
+    layers["output"] = nn.Linear(inputs, outputs)
+    return layers
+
+
+class MLP(Network):
+    """Flatten, hidden dense layers, a linear output; without hidden layers a linear classifier.
+
+    Takes float ``(batch, *input_shape)``, gives float ``(batch, outputs)``: logits.
+
+    Args:
+        input_shape: shape of one sample.
+        outputs: number of outputs.
+        hidden: widths of the hidden layers.
+        activation: by name, after each hidden layer.
+        negative_slope: of ``leaky_relu``.
+        norm: batch norm ``before`` or ``after`` the activations, or ``none``.
+        norm_momentum: share of the new batch in the running statistics (Keras's momentum is 1 less this).
+        norm_eps: added to the variance.
+        dropout: after the hidden layers, one for all or a list.
+        l2: factor of the sum of the squared kernels, added to the loss.
+        init: ``torch``, or ``keras``: Glorot-uniform kernels and zero biases.
+
+    Examples:
+        >>> sum(p.numel() for p in MLP((1, 28, 28), 10, hidden=[100]).parameters())
+        79510
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        outputs: int,
+        *,
+        hidden: Sequence[int] = (),
+        activation: Activation = "relu",
+        negative_slope: float = 0.01,
+        norm: NormPlace = "none",
+        norm_momentum: float = 0.1,
+        norm_eps: float = 1e-5,
+        dropout: float | Sequence[float] = 0.0,
+        l2: float = 0.0,
+        init: Init = "torch",
+    ) -> None:
+        super().__init__()
+        inputs = 1
+        for size in input_shape:
+            inputs *= size
+        self.flatten = nn.Flatten()
+        self.layers = nn.Sequential(
+            dense_layers(
+                inputs,
+                hidden,
+                outputs,
+                act=activation,
+                negative_slope=negative_slope,
+                norm=norm,
+                norm_momentum=norm_momentum,
+                norm_eps=norm_eps,
+                dropout=dropout,
+                dropout_key="model.dropout",
+            )
+        )
+        self.l2 = l2
+        initialise(self, init)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits ``(batch, outputs)`` of float samples ``(batch, *input_shape)``."""
+        logits: Tensor = self.layers(self.flatten(x))
+        return logits
+
+    def penalised(self) -> list[tuple[float, Tensor]]:
+        """Each kernel with the factor of its squared sum in the loss."""
+        return [(self.l2, m.weight) for m in self.layers if isinstance(m, nn.Linear)] if self.l2 else []
+
+
+class MLPModule(NetworkModule):
+    """Training of an :class:`MLP`."""
+
+    network_class = MLP
+
+    @classmethod
+    def check(cls, spec: DataSpec) -> None:
+        """Refuse data whose samples are not fixed numbers."""
+        if spec.kind == "tokens":
+            raise UserError(f"data={spec.name} gives token ids, which a dense network cannot take.")

@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnnlab.figures.images import CELL, GAP, TITLE_HEIGHT, image_grid
+from cnnlab.figures.style import save
+
+
+def random_images(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("titled", [False, True])
+def test_every_pixel_is_a_crisp_square_of_the_page(tmp_path: Path, channels: int, titled: bool) -> None:
+    images = random_images(5, 32, 32, channels)
+    path = save(image_grid(images, ["x"] * 5 if titled else None, columns=3), tmp_path / "grid.png")
+    page = np.asarray(Image.open(path).convert("RGB"))
+    head = GAP + TITLE_HEIGHT * titled
+    assert page.shape == (2 * (head + CELL) + GAP, 3 * (CELL + GAP) + GAP, 3)
+    for index, image in enumerate(images):
+        row, column = divmod(index, 3)
+        top, left = head + row * (head + CELL), GAP + column * (CELL + GAP)
+        shown = page[top : top + CELL, left : left + CELL]
+        expected = np.broadcast_to(image, (32, 32, 3)).repeat(4, axis=0).repeat(4, axis=1)
+        np.testing.assert_array_equal(shown, expected)
+
+
+def test_titles_stand_above_their_images_in_order() -> None:
+    axes = image_grid(
+        random_images(4, 8, 12, 3), ["cat", "dog", "a $ b", "a name far too long"], columns=2
+    ).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["cat", "dog", "a $ b", "a name far to…"]
+    for text, image in zip(axes.texts, axes.images, strict=True):
+        left, right, _, top = image.get_extent()
+        assert text.get_position() == ((left + right) / 2, top - 5)
+    axes.get_figure(root=True).draw_without_rendering()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("side", [1, 28, 224, 600])
+def test_pages_of_any_image_size_are_of_a_sensible_size(side: int) -> None:
+    width, height = image_grid(random_images(2, side, side, 1)).get_size_inches() * 150
+    assert 2 * 100 < width < 2 * 300
+    assert 100 < height < 300
+
+
+@pytest.mark.parametrize(
+    "images",
+    [random_images(0, 4, 4, 3), random_images(4, 4, 3), random_images(2, 3, 4, 5), np.zeros((1, 4, 4, 3))],
+)
+def test_what_is_no_batch_of_images_is_told(images: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="images are uint8 of shape"):
+        image_grid(images)
+
+
+def test_titles_and_columns_that_do_not_match_are_told() -> None:
+    with pytest.raises(ValueError, match="1 titles for 2 images"):
+        image_grid(random_images(2, 4, 4, 3), ["cat"])
+    with pytest.raises(ValueError, match="at least 1"):
+        image_grid(random_images(2, 4, 4, 3), columns=0)
