@@ -1,0 +1,68 @@
+"""The door: ``python -m cnnlab`` and the ``cnnlab`` command. Imports nothing heavy."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from cnnlab.errors import TrainingError, UserError, did_you_mean
+
+VERBS = {
+    "train": "train a network, or with -m a study; the verb may be left out",
+    "describe": "print a network's layers, shapes, parameters and FLOPs, without any data",
+}
+FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Find the verb, run it, and turn what goes wrong into one sentence and an exit code.
+
+    Args:
+        arguments: what was typed after the program's name; None takes it from ``sys.argv``.
+
+    Returns:
+        0 finished, 1 a training failed, 2 a mistake of the user's, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _dispatch(words)
+    except UserError as error:
+        print(f"cnnlab: {error}", file=sys.stderr)
+        return MISTAKE
+    except TrainingError as error:
+        print(f"cnnlab: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("cnnlab: interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone; nothing can be said to it any more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _dispatch(words: list[str]) -> int:
+    if any(word in ("-h", "--help") for word in words):
+        from cnnlab.cli.help import help_text
+
+        print(help_text())
+        return 0
+    if "--version" in words:
+        from cnnlab import __version__
+
+        print(f"cnnlab {__version__}")
+        return 0
+    verb = "train"
+    if words and not words[0].startswith("-") and "=" not in words[0]:
+        verb = words.pop(0)
+        if verb not in VERBS:
+            raise UserError(
+                f"{verb}: there is no such verb{did_you_mean(verb, VERBS) or '.'} "
+                f"The verbs are {', '.join(VERBS)}; settings are written key=value; --help shows both."
+            )
+    result: int = importlib.import_module(f"cnnlab.cli.{verb}").main(words)
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())

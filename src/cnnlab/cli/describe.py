@@ -1,0 +1,30 @@
+"""``describe``: a network's layers, shapes, parameters and FLOPs, without the data set's files."""
+
+from collections.abc import Sequence
+
+from cnnlab.config.compose import compose
+
+
+def main(overrides: Sequence[str]) -> int:
+    """Print the table of the network that these overrides ask for.
+
+    Raises:
+        UserError: if the config is wrong, or the network cannot take the data.
+    """
+    cfg = compose(overrides)
+
+    import torch
+    from rich.console import Console
+
+    from cnnlab.config.check import check
+    from cnnlab.models.describe import describe
+    from cnnlab.training.run import build
+
+    check(cfg)
+    data, model = build(cfg)
+    spec = data.spec
+    console = Console()
+    shape = " x ".join(map(str, spec.input_shape))
+    console.print(f"{spec.name}: {spec.kind} {shape}, {spec.outputs} {spec.target}", highlight=False)
+    console.print(describe(model.network, spec.input_shape, dtype=torch.float32).as_rich())
+    return 0

@@ -1,0 +1,116 @@
+"""What a run leaves behind as numbers: result.json, predictions.h5, and what they were made with."""
+
+import hashlib
+import json
+import math
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import DictConfig, OmegaConf
+
+from cnnlab.files import replacing, write_text
+
+PACKAGES = ("cnnlab", "torch", "torchvision", "pytorch-lightning", "hydra-core", "torchmetrics", "numpy")
+Status = Literal["finished", "failed", "interrupted"]
+# Settings that say where things lie or how they are shown, not what is computed.
+NOT_FINGERPRINTED = {"data": ("root", "store", "memory", "watch_test"), "logger": None, "hydra": None}
+
+
+@dataclass
+class Result:
+    """The content of ``result.json``; epochs are counted from 1."""
+
+    status: Status = "failed"
+    reason: str | None = None
+    val: dict[str, float] = field(default_factory=dict)
+    test: dict[str, float] = field(default_factory=dict)
+    best_epoch: int | None = None
+    epochs: int = 0
+    seconds: float = 0.0
+    samples_per_second: float | None = None
+    parameters: int = 0
+    parameters_trained: int = 0
+    samples: dict[str, int] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+    seed: int = 0
+    device: str | None = None
+    precision: str | None = None
+    config_fingerprint: str = ""
+    data_fingerprint: str | None = None
+    weights_fingerprint: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    git: dict[str, str | bool] | None = None
+
+    def write(self, path: Path) -> None:
+        """Write the JSON file, whole or not at all; numbers that JSON lacks become null."""
+        write_text(path, json.dumps(_finite(asdict(self)), indent=2) + "\n")
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result depends on."""
+    return {"python": sys.version.split()[0]} | {name: version(name) for name in PACKAGES}
+
+
+def git_state() -> dict[str, str | bool] | None:
+    """Commit of the checkout that cnnlab runs from, and whether it is changed; None elsewhere."""
+    here = Path(__file__).resolve().parents[3]
+    if not (here / ".git").exists():
+        return None
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()  # noqa: S603
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def config_fingerprint(cfg: DictConfig) -> str:
+    """Digest of all settings that change what is computed: equal for two runs of the same experiment."""
+    plain = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    for group, keys in NOT_FINGERPRINTED.items():
+        if keys is None:
+            plain.pop(group, None)
+        else:
+            for key in keys:
+                plain.get(group, {}).pop(key, None)
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def write_predictions(
+    path: Path,
+    *,
+    targets: NDArray[np.int64],
+    outputs: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    class_names: tuple[str, ...],
+) -> None:
+    """Write what the network said of the test set.
+
+    Args:
+        path: the HDF5 file.
+        targets: true classes ``(n,)``.
+        outputs: probabilities ``(n, classes)``.
+        rows: row of each sample in the stored split that the test set is taken from ``(n,)``.
+        class_names: names of the classes.
+    """
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        file["targets"], file["outputs"], file["rows"] = targets, outputs, rows
+        file["class_names"] = np.array(class_names, dtype=h5py.string_dtype())

@@ -1,0 +1,275 @@
+"""One run: from a checked config to a folder with weights, curves, pictures and a number."""
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from cnnlab.config.check import check
+from cnnlab.config.make import make
+from cnnlab.data.batches import mixed_seed
+from cnnlab.data.datamodule import ImageDataModule
+from cnnlab.errors import TrainingError, UserError
+from cnnlab.figures.confusion import confusion_matrix
+from cnnlab.figures.curves import learning_curves
+from cnnlab.figures.images import image_grid
+from cnnlab.figures.style import save
+from cnnlab.models.describe import Description, describe
+from cnnlab.models.module import NetworkModule
+from cnnlab.training.checkpoints import load_weights
+from cnnlab.training.loggers import EpochRecords, TensorBoard
+from cnnlab.training.result import Result, config_fingerprint, git_state, versions, write_predictions
+from cnnlab.training.speed import Speed
+from cnnlab.training.trainer import build_trainer, line_printer
+
+SHOWN_IMAGES = 32
+
+
+def build(cfg: DictConfig) -> tuple[ImageDataModule, NetworkModule]:
+    """Make data module and model from a config, without touching the data's files.
+
+    The initial weights depend on the seed and the network alone.
+
+    Raises:
+        UserError: if the model cannot take the data, or a value is out of range.
+    """
+    data: ImageDataModule = make("data", cfg.data)
+    torch.manual_seed(cfg.seed)
+    model: NetworkModule = make(
+        "model",
+        cfg.model,
+        spec=data.spec,
+        optimizer=make("optimizer", cfg.optimizer),
+        schedule=make("schedule", cfg.schedule),
+    )
+    return data, model
+
+
+def run(cfg: DictConfig, folder: Path) -> Result:
+    """Train, test and write everything into ``folder``.
+
+    Args:
+        cfg: a composed config.
+        folder: the run folder; it is created.
+
+    Returns:
+        What ``result.json`` says.
+
+    Raises:
+        UserError: for a mistake in the config or the data.
+        TrainingError: if the training itself failed.
+        KeyboardInterrupt: if it was interrupted; ``checkpoints/last.ckpt`` holds the state.
+    """
+    started = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    result = Result(versions=versions(), git=git_state())
+    try:
+        check(cfg)
+        result.seed, result.config_fingerprint = cfg.seed, config_fingerprint(cfg)
+        Run(cfg, folder, result).go()
+        result.status = "finished"
+    except KeyboardInterrupt:
+        result.status, result.reason = "interrupted", "interrupted from the keyboard"
+        raise
+    except BaseException as error:
+        result.reason = f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        result.seconds = round(time.monotonic() - started, 3)
+        result.write(folder / "result.json")
+    return result
+
+
+@dataclass
+class Run:
+    """The stages of one run, in the order in which :meth:`go` takes them."""
+
+    cfg: DictConfig
+    folder: Path
+    result: Result
+
+    def go(self) -> None:
+        """Build, prepare, fit, restore the best weights, test, and write."""
+        self.data, self.model = build(self.cfg)
+        description = describe(self.model.network, self.data.spec.input_shape, torch.float32)
+        self.result.parameters = description.parameters
+        self.result.parameters_trained = description.trained
+        self._try_optimizer()
+        self._build_trainer()
+        self._prepare_data()
+        self._show_start(description)
+        self._fit()
+        best = self._restore_best()
+        self._test()
+        self._write_figures(best)
+        self._finish_tensorboard()
+
+    def _try_optimizer(self) -> None:
+        """Let a wrong rate be refused before any data is read."""
+        try:
+            self.model.configure_optimizer()
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise UserError(f"optimizer: {str(error).splitlines()[0]}") from error
+
+    def _build_trainer(self) -> None:
+        cfg = self.cfg
+        self.records = EpochRecords(self.folder / "metrics.csv", line_printer(cfg.trainer.max_epochs))
+        self.boards: list[TensorBoard] = [
+            make(f"logger.{name}", node, folder=str(self.folder / "tensorboard"))
+            for name, node in (cfg.logger or {}).items()
+        ]
+        self.checkpoint: ModelCheckpoint = make(
+            "callbacks.checkpoint", cfg.callbacks.checkpoint, dirpath=str(self.folder / "checkpoints")
+        )
+        others = [
+            make(f"callbacks.{name}", node)
+            for name, node in cfg.callbacks.items()
+            if name != "checkpoint" and node is not None
+        ]
+        self.speed = Speed()
+        self.trainer = build_trainer(
+            cfg.trainer,
+            self.model.network,
+            self.folder,
+            callbacks=[self.speed, *others, self.checkpoint],
+            loggers=[self.records, *self.boards],
+        )
+        self.result.device = str(self.trainer.strategy.root_device)
+        self.result.precision = str(self.trainer.precision)
+
+    def _prepare_data(self) -> None:
+        self.data.prepare_data()
+        self.data.setup()
+        self.result.samples = self.data.counts()
+        self.result.skipped = list(self.data.skipped)
+        self.result.data_fingerprint = self.data.fingerprint()
+        if not self.model.preprocess.is_fitted:
+            self.model.preprocess.fit(self.data.training_images())
+
+    def _show_start(self, description: Description) -> None:
+        """Write the network's table, and the first batch as the network will see it."""
+        if not self.boards:
+            return
+        loader = self.data.train_dataloader()
+        images, labels = loader.batch(loader.order(0), 0, 0)
+        shown = images[:SHOWN_IMAGES].permute(0, 2, 3, 1).numpy()
+        names = [self.data.spec.class_names[label] for label in labels[:SHOWN_IMAGES]]
+        figure = image_grid(shown, names)
+        for board in self.boards:
+            board.log_text("network", description.as_markdown())
+            board.log_text("config", f"```yaml\n{OmegaConf.to_yaml(self.cfg, resolve=True)}```")
+            board.log_figure("first batch", figure)
+
+    def _fit(self) -> None:
+        # Dropout draws from here on, whatever the initialisation has drawn.
+        pl.seed_everything(mixed_seed(self.cfg.seed, 1) % (1 << 32), verbose=False)
+        with interruptions(self.trainer, self.folder):
+            self.trainer.fit(self.model, datamodule=self.data)
+        self.result.epochs = len(self.records.rows)
+        self.result.samples_per_second = self.speed.samples_per_second
+
+    def _restore_best(self) -> int | None:
+        """Load the best epoch's weights; without one, those of the end stay."""
+        path = Path(self.checkpoint.best_model_path)
+        if not self.checkpoint.best_model_path:
+            return None
+        load_weights(self.model, path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        best = int(state["epoch"]) + 1
+        self.result.best_epoch = best
+        row = next((row for row in self.records.rows if row["epoch"] == best), {})
+        self.result.val = {key[4:]: value for key, value in row.items() if key.startswith("val/")}
+        return best
+
+    def _test(self) -> None:
+        with interruptions(self.trainer, self.folder):
+            self.trainer.test(self.model, datamodule=self.data, verbose=False)
+        self.outputs = torch.cat(self.model.kept_outputs)
+        part = self.data.splits.test
+        rows = torch.from_numpy(part.rows)[: len(self.outputs)]
+        _, labels = self.data.tensors(part.stored)
+        self.targets = labels.cpu()[rows]
+        self.result.test = self.model.objective.measure(self.outputs, self.targets)
+        self.result.weights_fingerprint = weights_fingerprint(self.model)
+        write_predictions(
+            self.folder / "predictions.h5",
+            targets=self.targets.numpy(),
+            outputs=self.model.objective.outputs_for_users(self.outputs).numpy(),
+            rows=rows.numpy(),
+            class_names=self.data.spec.class_names,
+        )
+
+    def _write_figures(self, best: int | None) -> None:
+        spec, figures = self.data.spec, self.folder / "figures"
+        predicted = self.outputs.argmax(1)
+        counts = torch.bincount(self.targets * spec.outputs + predicted, minlength=spec.outputs**2)
+        title = f"{self.cfg.data._target_.rpartition('.')[2]}, seed {self.cfg.seed}"
+        made = {
+            "confusion matrix": confusion_matrix(
+                counts.view(spec.outputs, spec.outputs).numpy(), spec.class_names, title=f"Test of {title}"
+            )
+        }
+        if self.records.rows:
+            made["learning curves"] = learning_curves(self.records.history(), best_epoch=best, title=title)
+        for name, figure in made.items():
+            save(figure, figures / f"{name.replace(' ', '_')}.png")
+            for board in self.boards:
+                board.log_figure(name, figure)
+
+    def _finish_tensorboard(self) -> None:
+        settings = flat(OmegaConf.to_container(self.cfg, resolve=True))
+        metrics = {
+            f"{part} {name}": value
+            for part, found in (("best val", self.result.val), ("final test", self.result.test))
+            for name, value in found.items()
+        }
+        for board in self.boards:
+            board.log_result(settings, metrics)
+            board.close()
+
+
+@contextlib.contextmanager
+def interruptions(trainer: pl.Trainer, folder: Path) -> Iterator[None]:
+    """Give Ctrl-C its own name again, which Lightning turns into an exit, and lack of memory a sentence."""
+    try:
+        yield
+    except SystemExit as error:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from error
+        raise
+    except torch.OutOfMemoryError as error:
+        raise TrainingError("the device ran out of memory; a smaller data.batch_size needs less.") from error
+
+
+def weights_fingerprint(model: torch.nn.Module) -> str:
+    """Digest of all weights and buffers: equal for two trainings that ended in the same bits."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def flat(node: Any, prefix: str = "") -> dict[str, bool | int | float | str]:  # noqa: ANN401 - nested containers
+    """Flatten nested settings to ``group.key`` and plain values, as TensorBoard's table takes them.
+
+    Examples:
+        >>> flat({"model": {"hidden": [10], "l2": 0.0}, "seed": 0})
+        {'model.hidden': '[10]', 'model.l2': 0.0, 'seed': 0}
+    """
+    if isinstance(node, dict):
+        return {
+            name: value
+            for key, part in node.items()
+            if key != "hydra"
+            for name, value in flat(part, f"{prefix}.{key}" if prefix else str(key)).items()
+        }
+    return {prefix: node if isinstance(node, (bool, int, float, str)) else str(node)}

@@ -1,0 +1,87 @@
+"""Lightning's Trainer from its config: precision by hardware and network, and how progress is shown."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning.callbacks import RichProgressBar
+from torch import nn
+
+from cnnlab.config.make import make
+from cnnlab.training.checkpoints import AtomicCheckpointIO
+from cnnlab.training.loggers import Row
+
+
+def has_bf16(accelerator: str) -> bool:
+    """Whether this machine computes bfloat16 in hardware: CUDA from Ampere on, AVX512-BF16, AMX."""
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if accelerator not in ("auto", "cpu"):
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def choose_precision(asked: str | int | None, accelerator: str, network: nn.Module) -> str | int | None:
+    """Turn ``auto`` into ``bf16-mixed`` for convolutions where the hardware has it, else ``32-true``.
+
+    In a small dense network the casts cost more than the products save.
+
+    Examples:
+        >>> choose_precision("16-mixed", "gpu", nn.Linear(1, 1))
+        '16-mixed'
+        >>> choose_precision("auto", "cpu", nn.Linear(1, 1))
+        '32-true'
+    """
+    if asked != "auto":
+        return asked
+    convolutional = any(isinstance(layer, nn.Conv2d) for layer in network.modules())
+    return "bf16-mixed" if convolutional and has_bf16(accelerator) else "32-true"
+
+
+def build_trainer(
+    cfg: DictConfig,
+    network: nn.Module,
+    folder: Path,
+    *,
+    callbacks: list[pl.Callback],
+    loggers: list[Any],
+) -> pl.Trainer:
+    """Make the Trainer that the config's node ``trainer`` describes.
+
+    Raises:
+        UserError: if this machine lacks the accelerator or the devices that are asked for.
+    """
+    shown = sys.stderr.isatty()
+    trainer: pl.Trainer = make(
+        "trainer",
+        cfg,
+        precision=choose_precision(cfg.precision, cfg.accelerator, network),
+        callbacks=[*callbacks, *([RichProgressBar(refresh_rate=10)] if shown else [])],
+        logger=loggers,
+        plugins=[AtomicCheckpointIO()],
+        default_root_dir=str(folder),
+        enable_progress_bar=shown,
+    )
+    return trainer
+
+
+def line_printer(max_epochs: int | None) -> Callable[[Row], None] | None:
+    """Printer of one plain line per epoch where there is no terminal for a progress bar."""
+    if sys.stderr.isatty():
+        return None
+
+    def show(row: Row) -> None:
+        parts = [f"epoch {row['epoch']:.0f}" + (f"/{max_epochs}" if max_epochs else "")]
+        parts += [
+            f"{key.replace('/', ' ').replace('_', ' ')} {value:.4f}"
+            for key, value in row.items()
+            if "/" in key
+        ]
+        print(", ".join(parts) + f", {row['seconds']:.1f} s", flush=True)
+
+    return show
