@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what was typed after the program's name; None takes it from ``sys.argv``.
 
     Returns:
-        0 finished, 1 a training failed, 2 a mistake of the user's, 130 interrupted.
+        0 finished, 1 a training failed, 2 a mistake of the user's, 130 interrupted, 143 terminated.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -39,6 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone; nothing can be said to it any more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:  # a full disk, say
+        print(f"cnnlab: {error}", file=sys.stderr)
+        return FAILED
+    except SystemExit as error:  # a run that was told to end by SIGTERM
+        return error.code if isinstance(error.code, int) else FAILED
 
 
 def _dispatch(words: list[str]) -> int:
@@ -53,13 +58,15 @@ def _dispatch(words: list[str]) -> int:
         print(f"cnnlab {__version__}")
         return 0
     verb = "train"
-    if words and not words[0].startswith("-") and "=" not in words[0]:
+    if words and words[0][:1] not in "-~+" and "=" not in words[0]:
         verb = words.pop(0)
         if verb not in VERBS:
             raise UserError(
                 f"{verb}: there is no such verb{did_you_mean(verb, VERBS) or '.'} "
                 f"The verbs are {', '.join(VERBS)}; settings are written key=value; --help shows both."
             )
+    if late := next((word for word in words if word in VERBS), None):
+        raise UserError(f"{late}: a verb is typed once, as the first word.")
     result: int = importlib.import_module(f"cnnlab.cli.{verb}").main(words)
     return result
 

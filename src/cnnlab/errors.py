@@ -26,3 +26,13 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """
     nearest = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.6)
     return f"; did you mean {nearest[0]}?" if nearest else ""
+
+
+def reason(error: BaseException) -> str:
+    r"""First line of an error's message, or its name where it says nothing.
+
+    Examples:
+        >>> reason(ValueError("too large\nand more")), reason(EOFError())
+        ('too large', 'EOFError')
+    """
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,8 +1,11 @@
 """``describe``: a network's layers, shapes, parameters and FLOPs, without the data set's files."""
 
+import sys
 from collections.abc import Sequence
 
 from cnnlab.config.compose import compose
+
+WIDTH = 100
 
 
 def main(overrides: Sequence[str]) -> int:
@@ -23,7 +26,8 @@ def main(overrides: Sequence[str]) -> int:
     check(cfg)
     data, model = build(cfg)
     spec = data.spec
-    console = Console()
+    # Into a file or a pipe there is no width to keep to.
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     shape = " x ".join(map(str, spec.input_shape))
     console.print(f"{spec.name}: {spec.kind} {shape}, {spec.outputs} {spec.target}", highlight=False)
     console.print(describe(model.network, spec.input_shape, dtype=torch.float32).as_rich())

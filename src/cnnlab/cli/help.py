@@ -1,7 +1,7 @@
 """The text of ``--help``, made from conf/."""
 
 from cnnlab.__main__ import VERBS
-from cnnlab.config.compose import groups
+from cnnlab.config.conf import groups
 
 EXAMPLES = {
     "callbacks": "callbacks=early_stopping callbacks.early_stopping.patience=5",

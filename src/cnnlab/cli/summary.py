@@ -3,19 +3,20 @@
 import sys
 from pathlib import Path
 
+from lightning_utilities.core.rank_zero import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
 from cnnlab.training.result import Result
 
 
+@rank_zero_only
 def show(result: Result, folder: Path) -> None:
     """Print validation and test of the best epoch, the time, and where everything lies."""
     metrics = [name for name in result.test if name in ("loss", "accuracy", "top_5_accuracy", "f1_macro")]
+    epoch = "last epoch" if result.best_epoch is None else f"best epoch {result.best_epoch}"
     if sys.stdout.isatty():
-        table = Table(
-            title="best epoch" if result.best_epoch is None else f"epoch {result.best_epoch} (best)"
-        )
+        table = Table(title=epoch)
         table.add_column("")
         for name in metrics:
             table.add_column(name.replace("_", " "), justify="right")
@@ -24,7 +25,8 @@ def show(result: Result, folder: Path) -> None:
         Console().print(table)
     else:
         tested = ", ".join(f"test {name.replace('_', ' ')} {result.test[name]:.4f}" for name in metrics)
-        print(f"best epoch {result.best_epoch}: {tested}")
+        print(f"{epoch}: {tested}")
     speed = f", {result.samples_per_second:,.0f} samples/s" if result.samples_per_second else ""
-    print(f"{result.epochs} epochs in {result.seconds:.1f} s on {result.device}, {result.precision}{speed}")
+    epochs = f"{result.epochs} epoch{'' if result.epochs == 1 else 's'}"
+    print(f"{epochs} in {result.seconds:.1f} s on {result.device}, {result.precision}{speed}")
     print(f"folder: {folder}", flush=True)

@@ -1,23 +1,30 @@
 """``train``: one run, or with ``-m`` a study of many."""
 
 import argparse
-import os
+import logging
 import sys
-import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
-from cnnlab.config.compose import CONFIG_NAME, compose, conf_dir, expand, explain
+from cnnlab.cli.isolation import isolated
+from cnnlab.config import conf
+from cnnlab.config.compose import CONFIG_NAME, REFUSALS, compose, expand
+from cnnlab.config.explain import explain
 from cnnlab.config.resolvers import register_resolvers
-from cnnlab.errors import TrainingError, UserError
+from cnnlab.errors import TrainingError, UserError, did_you_mean
+
+MISTAKE = 2
+# Hydra's flags that would read a config from elsewhere than it was checked.
+REFUSED_FLAGS = ("config_name", "config_path", "config_dir", "experimental_rerun")
+log = logging.getLogger("cnnlab")
 
 
 def main(words: Sequence[str]) -> int:
@@ -33,27 +40,30 @@ def main(words: Sequence[str]) -> int:
         UserError: for a mistake that can be found before the first job.
     """
     arguments = _parse(words)
-    if not _only_shows(arguments):
-        check_jobs(arguments.overrides, multirun=arguments.multirun)
+    jobs = 0 if _only_shows(arguments) else check_jobs(arguments.overrides, multirun=arguments.multirun)
     failures: list[Exception] = []
 
     def task(cfg: DictConfig) -> float | None:
         # What is raised here, Hydra would print in its own way.
         try:
-            return run_job(cfg)
+            return run_job(cfg, jobs)
         except Exception as error:
             failures.append(error)
             return None
 
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # its own errors come as exceptions
     register_resolvers()
-    before, sys.argv = sys.argv, ["cnnlab", *words]
-    try:
-        hydra.main(config_path=str(conf_dir()), config_name=CONFIG_NAME, version_base="1.3")(task)()
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(explain(error, arguments.overrides)) from error
-    finally:
-        sys.argv = before
+    run = hydra.main(config_path=str(conf.conf_dir()), config_name=CONFIG_NAME, version_base="1.3")(task)
+    with isolated(words):
+        try:
+            run()
+        except SystemExit as error:
+            if not _only_shows(arguments):
+                raise  # ended by a signal
+            return MISTAKE if error.code else 0
+        except REFUSALS as error:
+            raise UserError(explain(error, arguments.overrides, compose)) from error
+        except OSError as error:  # of Hydra itself, since those of a job are kept
+            raise UserError(f"{error.filename}: the folder cannot be made ({error.strerror}).") from error
     if failures and not arguments.multirun:
         raise failures[0]
     for failure in failures:
@@ -63,38 +73,72 @@ def main(words: Sequence[str]) -> int:
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser = get_args_parser()
-    parser.exit_on_error = False
-    try:
-        return parser.parse_args(list(words))
-    except (argparse.ArgumentError, SystemExit) as error:
-        raise UserError(f"{' '.join(words)}: {error}; --help shows what can be typed.") from error
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(f"{' '.join(words)}: {message}; --help shows what can be typed.")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    arguments, unknown = parser.parse_known_args(list(words))
+    if unknown:
+        near = did_you_mean(unknown[0], [*parser._option_string_actions, "--version"])
+        raise UserError(f"{unknown[0]}: there is no such flag{near or ';'} --help shows what can be typed.")
+    for name in REFUSED_FLAGS:
+        if getattr(arguments, name) is not None:
+            raise UserError(f"--{name.replace('_', '-')}: cnnlab reads its own conf/ only.")
+    return arguments
 
 
 def _only_shows(arguments: argparse.Namespace) -> bool:
     return bool(arguments.cfg or arguments.info or arguments.hydra_help or arguments.shell_completion)
 
 
-def check_jobs(overrides: Sequence[str], *, multirun: bool) -> None:
-    """Compose all jobs and check what is composed, before the first one starts.
+def check_jobs(overrides: Sequence[str], *, multirun: bool) -> int:
+    """Compose all jobs, check them and build what needs no data, before the first one starts.
+
+    Returns:
+        The number of jobs.
 
     Raises:
         UserError: for the first mistake; in a study it names the job.
     """
     jobs = expand(overrides) if multirun else [list(overrides)]
-    configs = [compose(job) for job in jobs]
+    configs = []
+    for job in jobs:
+        with _named(job, multirun):
+            configs.append(compose(job))
 
-    from cnnlab.config.check import check  # imports torch, which composing does not need
+    from cnnlab.cli.rehearsal import rehearse  # imports torch, which composing does not need
+    from cnnlab.config.check import check
 
-    for job, cfg in zip(jobs, configs, strict=True):
-        try:
-            check(cfg)
-        except UserError as error:
-            where = f" (in the job {' '.join(job)})" if multirun and job else ""
-            raise UserError(f"{error}{where}") from error
+    for act in (check, _one_device, rehearse) if multirun else (check, rehearse):
+        for job, cfg in zip(jobs, configs, strict=True):
+            with _named(job, multirun):
+                act(cfg)
+    return len(jobs)
 
 
-def run_job(cfg: DictConfig) -> float | None:
+def _one_device(cfg: DictConfig) -> None:
+    """Refuse several devices in a study: the processes of a job would each start the study anew."""
+    if cfg.trainer.devices not in (1, "auto") or "ddp" in str(cfg.trainer.strategy):
+        raise UserError(f"trainer.devices={cfg.trainer.devices}: several devices do not go with -m.")
+
+
+@contextmanager
+def _named(job: Sequence[str], multirun: bool) -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        if not multirun:
+            raise
+        raise UserError(f"{error} (in the job {' '.join(job)})") from error
+
+
+def run_job(cfg: DictConfig, jobs: int) -> float | None:
     """Run one job in the folder that Hydra gives it.
+
+    Args:
+        cfg: the job's config.
+        jobs: how many the study has.
 
     Returns:
         Validation's monitored metric, for sweepers that optimise.
@@ -104,24 +148,33 @@ def run_job(cfg: DictConfig) -> float | None:
     """
     state = HydraConfig.get()
     folder = Path(state.runtime.output_dir)
+    study = state.mode == RunMode.MULTIRUN
+    if study:
+        print(f"job {state.job.num + 1}/{jobs}: {' '.join(state.overrides.task)}", flush=True)
+    log.info("started: %s", " ".join(state.overrides.task) or "without overrides")
 
     from cnnlab.training.run import run
 
     try:
         result = run(cfg, folder)
     except Exception as error:
-        if state.mode != RunMode.MULTIRUN:
+        expected = isinstance(error, (UserError, TrainingError))
+        log.error("failed: %s", error, exc_info=not expected)
+        if not study:
             raise
-        if not isinstance(error, (UserError, TrainingError)):
-            traceback.print_exc()
-        raise TrainingError(f"job {state.job.num} failed: {error} Its folder is {folder}") from error
-    except KeyboardInterrupt:
+        sentence = str(error) if expected else f"{type(error).__name__}: {error}"
+        raise TrainingError(
+            f"job {state.job.num + 1}/{jobs} failed: {sentence.rstrip('.')}. Its folder is {folder}"
+        ) from error
+    except (KeyboardInterrupt, SystemExit):
         last = folder / "checkpoints" / "last.ckpt"
-        if last.exists():
-            print(f"cnnlab: the last checkpoint is {last}", file=sys.stderr)
+        where = f"the last checkpoint is {last}" if last.exists() else "there is no checkpoint yet"
+        log.warning("interrupted; %s", where)
+        print(f"cnnlab: {where}; the folder is {folder}", file=sys.stderr)
         raise
 
     from cnnlab.cli.summary import show
 
+    log.info("finished: %d epochs, test %s", result.epochs, result.test)
     show(result, folder)
     return result.val.get(cfg.callbacks.checkpoint.monitor.removeprefix("val/"))

@@ -4,47 +4,38 @@ Hydra lets ``+model.lrr=3``, ``trainer.max_epochs=abc`` and a typo inside a YAML
 node with a ``_target_`` is compared with that callable's arguments and their types, before any data is read.
 """
 
+import dataclasses
 import importlib
 import inspect
 import re
-import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from pydantic import (
-    ConfigDict,
-    PydanticSchemaGenerationError,
-    PydanticUndefinedAnnotation,
-    TypeAdapter,
-    ValidationError,
-)
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from cnnlab.config.compose import conf_dir
-from cnnlab.errors import UserError, did_you_mean
+from cnnlab.config import conf
+from cnnlab.config.hints import as_typed, require
+from cnnlab.config.limits import LIMITS
+from cnnlab.errors import UserError, did_you_mean, reason
 
+# Groups whose option is one call, and groups that hold several by name.
+CALLED = ("data", "model", "optimizer", "schedule", "trainer")
+COLLECTIONS = ("callbacks", "logger")
+NEEDED = ("callbacks.checkpoint",)
+SINGLE_VALUES = ("seed",)
+PARTIAL = ("optimizer",)
 # What the code supplies where a node is called; a config may not set it.
 SUPPLIED = {
     "model": {"spec", "optimizer", "schedule"},
     "optimizer": {"params"},
-    "trainer": {"callbacks", "logger", "default_root_dir", "plugins"},
-    "callbacks.*": {"dirpath"},
-    "logger.*": {"folder"},
+    "trainer": {"callbacks", "logger", "default_root_dir", "plugins", "enable_progress_bar"},
+    "callbacks": {"dirpath"},
+    "logger": {"folder"},
 }
-# Choices that cnnlab adds to a callable's own.
-ADDED_CHOICES = {"trainer.precision": ("auto",)}
-TOP_LEVEL = {"seed": int}
-
-
-@cache
-def allowed_targets() -> frozenset[str]:
-    """Exact names that a ``_target_`` may have: those in the shipped conf/, which is trusted."""
-    pattern = re.compile(r"^\s*_target_:\s*([\w.]+)\s*(?:#.*)?$", re.MULTILINE)
-    files = conf_dir().rglob("*.yaml")
-    return frozenset(name for file in files for name in pattern.findall(file.read_text(encoding="utf-8")))
 
 
 def check(cfg: DictConfig) -> None:
@@ -54,144 +45,135 @@ def check(cfg: DictConfig) -> None:
         cfg: the composed config; Hydra's own node is passed over.
 
     Raises:
-        UserError: for an unknown target or key, a missing or unresolvable value, or a value of a wrong type.
+        UserError: for an unknown target or key, a missing or unresolvable value, or a value that is of a
+            wrong type or out of range.
     """
+    plain = _resolved(cfg)
+    plain.pop("hydra", None)
+    known = (*CALLED, *COLLECTIONS, *SINGLE_VALUES)
+    for key in plain:
+        if key not in known:
+            raise UserError(f"{key}: the config has no such key{did_you_mean(key, known) or '.'}")
+    for key in SINGLE_VALUES:
+        require(key, plain.get(key), LIMITS[key])
+    for path, node in _nodes(plain):
+        _check_call(path, node)
+
+
+def _resolved(cfg: DictConfig) -> dict[str, Any]:
     try:
         plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "config"
-        raise UserError(f"{key}: {str(error).splitlines()[0]}") from error
-    for key, value in dict(cast(dict[str, Any], plain)).items():
-        if key == "hydra":
-            continue
-        if isinstance(value, dict):
-            _walk(str(key), value)
-        elif key in TOP_LEVEL:
-            _check_type(str(key), value, TOP_LEVEL[str(key)])
-        elif value is not None:
-            raise UserError(
-                f"{key}: the config has no such key{did_you_mean(str(key), [*map(str, cfg), *TOP_LEVEL])}"
-            )
+        if isinstance(error, MissingMandatoryValue):
+            raise UserError(f"{key}: needs a value; say {key}=...") from error
+        raise UserError(f"{key}: {reason(error)}") from error
+    return cast(dict[str, Any], plain)
 
 
-def _walk(path: str, node: Mapping[Any, Any]) -> None:
-    target = node.get("_target_")
-    if target is not None:
-        _check_call(path, str(target), node)
-    for key, value in node.items():
-        if isinstance(value, dict):
-            _walk(f"{path}.{key}", value)
+def _nodes(plain: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every node that is to be called, with its place in the config."""
+    for key in CALLED:
+        yield key, _mapping(key, plain.get(key))
+    for key in COLLECTIONS:
+        members = _mapping(key, plain.get(key))
+        for name, node in members.items():
+            if node is not None:
+                yield f"{key}.{name}", _mapping(f"{key}.{name}", node)
+    for path in NEEDED:
+        group, _, name = path.partition(".")
+        if plain[group].get(name) is None:
+            raise UserError(f"{path}: it cannot be left out.")
 
 
-def locate(path: str, target: str) -> Callable[..., Any]:
-    """Import what a ``_target_`` names, if it is allowed.
+def _mapping(path: str, node: object) -> Mapping[str, Any]:
+    if isinstance(node, dict):
+        return node
+    if path not in conf.groups():
+        raise UserError(f"{path}={as_typed(node)}: allowed are settings with a _target_ among them.")
+    raise UserError(f"{path}: none is chosen; say {path}=..., with one of {', '.join(conf.groups()[path])}.")
+
+
+@cache
+def allowed_targets(group: str, folder: Path) -> frozenset[str]:
+    """Exact names that a ``_target_`` in this group may have: those in its files, and in the experiments."""
+    pattern = re.compile(r"^\s*_target_:\s*([\w.]+)\s*(?:#.*)?$", re.MULTILINE)
+    files = [file for part in (group, "experiment") for file in (folder / part).rglob("*.yaml")]
+    return frozenset(name for file in files for name in pattern.findall(file.read_text(encoding="utf-8")))
+
+
+def locate(path: str, target: object) -> Callable[..., Any]:
+    """Import what a ``_target_`` names, if the shipped conf/, which is trusted, names it in this group.
 
     Raises:
-        UserError: if the name is not in the shipped config.
+        UserError: for any other name.
     """
-    if target not in allowed_targets():
-        hint = did_you_mean(target, allowed_targets())
-        raise UserError(f"{path}._target_: {target} is not among the names that cnnlab may call{hint}")
-    module, _, name = target.rpartition(".")
+    allowed = allowed_targets(path.partition(".")[0], conf.conf_dir())
+    if target not in allowed:
+        hint = did_you_mean(str(target), allowed) or f"; those are {', '.join(sorted(allowed))}."
+        raise UserError(
+            f"{path}._target_={as_typed(target)}: it is not among the names that may be called here{hint}"
+        )
+    module, _, name = str(target).rpartition(".")
     found: Callable[..., Any] = getattr(importlib.import_module(module), name)
     return found
 
 
-def _check_call(path: str, target: str, node: Mapping[Any, Any]) -> None:
-    function = locate(path, target)
+def _check_call(path: str, node: Mapping[str, Any]) -> None:
+    if "_target_" not in node:
+        raise UserError(f"{path}: the settings lack their _target_, the name of what they are for.")
+    function = locate(path, node["_target_"])
+    name = node["_target_"].rpartition(".")[2]
     parameters = inspect.signature(function).parameters
-    supplied = SUPPLIED.get(path) or SUPPLIED.get(f"{path.partition('.')[0]}.*", set())
-    allowed = [name for name in parameters if name not in supplied | {"self", "args", "kwargs"}]
+    supplied = SUPPLIED.get(path.partition(".")[0], set())
+    allowed = [key for key in parameters if key not in supplied | {"self", "args", "kwargs"}]
     hints = _hints(function)
     for key, value in node.items():
-        if str(key).startswith("_") and str(key).endswith("_"):
+        place = f"{path}.{key}"
+        if key in supplied or _is_directive(path, str(key), value):
+            raise UserError(f"{place}: cnnlab sets this itself.")
+        if key in ("_target_", "_partial_"):
             continue
         if key not in allowed:
-            name = target.rpartition(".")[2]
-            if key in supplied:
-                raise UserError(f"{path}.{key}: cnnlab sets this itself.")
-            hint = did_you_mean(str(key), allowed)
-            raise UserError(f"{path}.{key}: {name} has no such argument{hint or '.'}")
-        if isinstance(value, dict) and "_target_" in value:
-            continue
-        if value in ADDED_CHOICES.get(f"{path}.{key}", ()):
-            continue
-        if key in hints:
-            _check_type(f"{path}.{key}", value, hints[key])
-    missing = [
-        name
-        for name in allowed
-        if parameters[name].default is inspect.Parameter.empty
-        and name not in node
-        and not node.get("_partial_")
-    ]
-    if missing:
-        raise UserError(f"{path}.{missing[0]}: {target.rpartition('.')[2]} needs a value for it.")
+            raise UserError(f"{place}: {name} has no such argument{did_you_mean(str(key), allowed) or '.'}")
+        hint = LIMITS.get(place, hints.get(key, Any))
+        if dataclasses.is_dataclass(hint):
+            _check_call(place, _mapping(place, value))
+        else:
+            _refuse_calls(place, value)
+            require(place, value, hint)
+    for key in allowed:
+        if parameters[key].default is inspect.Parameter.empty and key not in node:
+            raise UserError(f"{path}.{key}: {name} needs a value for it; say {path}.{key}=...")
+
+
+def _is_directive(path: str, key: str, value: object) -> bool:
+    """Whether a key is one of Hydra's own that would change how the node is called."""
+    expected = key == "_target_" or (key == "_partial_" and path in PARTIAL and value is True)
+    return key.startswith("_") and key.endswith("_") and not expected
+
+
+def _refuse_calls(path: str, value: object) -> None:
+    """Refuse a call inside a plain value: Hydra would make it, whatever it names."""
+    if isinstance(value, dict):
+        if "_target_" in value:
+            raise UserError(f"{path}._target_: nothing can be called here.")
+        for key, part in value.items():
+            _refuse_calls(f"{path}.{key}", part)
+    elif isinstance(value, list):
+        for i, part in enumerate(value):
+            _refuse_calls(f"{path}[{i}]", part)
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     """Types of the arguments, a network's own included where a module passes them on."""
     found: dict[str, Any] = {}
-    network = getattr(function, "network_class", None)
-    for part in (network, function):
+    for part in (getattr(function, "network_class", None), function):
         if part is None:
             continue
+        called = part.__init__ if inspect.isclass(part) else part
         try:
-            found |= typing.get_type_hints(part.__init__ if inspect.isclass(part) else part)
+            found |= typing.get_type_hints(called, include_extras=True)
         except (NameError, TypeError):  # types that exist for a type checker only
             continue
     return found
-
-
-def _admits(hint: object, kind: type) -> bool:
-    if hint is kind or hint is Any:
-        return True
-    origin = typing.get_origin(hint)
-    if origin is typing.Literal:
-        return any(isinstance(choice, kind) for choice in typing.get_args(hint))
-    if origin in (typing.Union, types.UnionType):
-        return any(_admits(part, kind) for part in typing.get_args(hint))
-    return False
-
-
-def _check_type(path: str, value: object, hint: Any) -> None:  # noqa: ANN401 - a type form
-    try:
-        adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
-    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError):
-        return
-    wrong_bool = isinstance(value, bool) and not _admits(hint, bool)
-    try:
-        adapter.validate_python(value)
-    except ValidationError:
-        wrong = True
-    else:
-        wrong = wrong_bool
-    if wrong:
-        choices = _choices(hint)
-        near = did_you_mean(str(value), choices)
-        raise UserError(f"{path}={value}: allowed is {_readable(hint)}{near or '.'}")
-
-
-def _choices(hint: Any) -> list[str]:  # noqa: ANN401
-    if typing.get_origin(hint) is typing.Literal:
-        return [str(choice) for choice in typing.get_args(hint)]
-    return [choice for part in typing.get_args(hint) for choice in _choices(part)]
-
-
-NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
-
-
-def _readable(hint: Any) -> str:  # noqa: ANN401
-    """Write a type in words: ``a whole number or a list (each a whole number)``."""
-    if hint in NAMES:
-        return NAMES[hint]
-    origin, parts = typing.get_origin(hint), typing.get_args(hint)
-    if origin is typing.Literal:
-        return "one of " + ", ".join(map(str, parts))
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join(dict.fromkeys(_readable(part) for part in parts))
-    if origin is not None and parts:
-        if issubclass(origin, Mapping):
-            return "a mapping"
-        return f"a list (each {_readable(parts[0])})"
-    return getattr(hint, "__name__", str(hint))

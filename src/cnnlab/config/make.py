@@ -4,9 +4,20 @@ from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, reason
+
+REFUSALS = (
+    UserError,
+    InstantiationException,
+    MisconfigurationException,  # Lightning's own
+    ValueError,
+    TypeError,
+    RuntimeError,
+    ImportError,  # something that must be installed for a choice
+)
 
 
 def make(name: str, node: DictConfig, **supplied: Any) -> Any:  # noqa: ANN401 - whatever is named
@@ -24,8 +35,8 @@ def make(name: str, node: DictConfig, **supplied: Any) -> Any:  # noqa: ANN401 -
         # Hydra would turn dataclasses among the arguments into configs, so they come after it.
         made = instantiate(node, _convert_="all", _partial_=True)
         return made if node.get("_partial_") else made(**supplied)
-    except (UserError, InstantiationException, ValueError, TypeError, RuntimeError) as error:
+    except REFUSALS as error:
         cause = error.__cause__ or error
         if isinstance(cause, UserError):
             raise cause from None
-        raise UserError(f"{name}: {str(cause).splitlines()[0]}") from error
+        raise UserError(f"{name}: {reason(cause)}") from error

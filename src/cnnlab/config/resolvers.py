@@ -4,7 +4,7 @@ import re
 
 from omegaconf import OmegaConf
 
-LONGEST_NAME = 120
+LONGEST_NAME = 120  # bytes; file systems take 255, and a study puts a number before it
 
 
 def folder_name(text: str) -> str:
@@ -16,7 +16,8 @@ def folder_name(text: str) -> str:
         >>> folder_name("")
         'default'
     """
-    return re.sub(r"[^\w.,=+\[\]-]+", "-", str(text))[:LONGEST_NAME].rstrip(".") or "default"
+    name = re.sub(r"[^\w.,=+\[\]-]+", "-", str(text)).encode()[:LONGEST_NAME]
+    return name.decode(errors="ignore").rstrip(".") or "default"
 
 
 def register_resolvers() -> None:

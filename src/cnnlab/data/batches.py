@@ -75,8 +75,11 @@ class ImageBatches:
         self._resumed = False
 
     def __len__(self) -> int:
-        """Batches in an epoch."""
-        return -(-len(self.rows) // self.batch_size)
+        """Batches in an epoch; a single sample that is left over in training joins the last batch."""
+        full, rest = divmod(len(self.rows), self.batch_size)
+        # Batch norm has no variance of one sample.
+        alone = self.shuffle and rest == 1 and full > 0
+        return full + (rest > 0 and not alone)
 
     def state_dict(self) -> dict[str, Any]:
         """Epoch and number of batches of it that were handed out."""
@@ -111,7 +114,8 @@ class ImageBatches:
         Returns:
             Images uint8 ``(batch, channels, height, width)``, channels last in memory, and int64 labels.
         """
-        rows = order[step * self.batch_size : (step + 1) * self.batch_size]
+        stop = None if step + 1 == len(self) else (step + 1) * self.batch_size
+        rows = order[step * self.batch_size : stop]
         if 1 < self.world_size <= len(rows):
             rows = rows[self.rank :: self.world_size]
         if self.augment is None:

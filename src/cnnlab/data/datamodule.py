@@ -13,8 +13,9 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from cnnlab.config.ranges import Count, Fraction, UpToOne, Whole
 from cnnlab.data.augment import Augment
-from cnnlab.data.batches import ImageBatches
+from cnnlab.data.batches import Batch, ImageBatches
 from cnnlab.data.raw import default_root, default_store
 from cnnlab.data.spec import DataSpec
 from cnnlab.data.splits import Indices, Part, SplitRule, Splits, split
@@ -57,13 +58,13 @@ class ImageDataModule(pl.LightningDataModule):
     root: str | Path | None = None
     store: str | Path | None = None
     verify: bool = True
-    validation: float | int | None = 0.1
-    test: float | int | None = None
+    validation: Count | Fraction | None = 0.1
+    test: Count | Fraction | None = None
     split: SplitRule = "official"
-    split_seed: int = 0
+    split_seed: Whole = 0
     stratify: bool = False
-    train_fraction: float = 1.0
-    batch_size: int = 128
+    train_fraction: UpToOne = 1.0
+    batch_size: Count = 128
     memory: Literal["auto", "load", "map"] = "auto"
     watch_test: bool = False
     augment: Augment = field(default_factory=Augment)
@@ -208,6 +209,11 @@ class ImageDataModule(pl.LightningDataModule):
             rank=trainer.global_rank if trainer is not None and train else 0,
             world_size=trainer.world_size if trainer is not None and train else 1,
         )
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Leave a batch where it is if that is the device, without looking into it piece by piece."""
+        images, labels = batch
+        return batch if images.device == device else (images.to(device), labels.to(device))
 
     def train_dataloader(self) -> ImageBatches:
         """Shuffled and augmented training batches."""

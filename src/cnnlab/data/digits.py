@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cnnlab.config.ranges import Count, Fraction
 from cnnlab.data.datamodule import ImageDataModule
 from cnnlab.data.spec import DataSpec
 from cnnlab.data.store import Option, StoreWriter
@@ -55,7 +56,7 @@ class Digits(ImageDataModule):
     dataset_name: ClassVar[str] = "digits"
 
     size: int = 32
-    test: float | int | None = 0.2
+    test: Count | Fraction | None = 0.2
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -17,6 +17,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
+from cnnlab.config.ranges import Count, Fraction
 from cnnlab.data.datamodule import ImageDataModule
 from cnnlab.data.spec import DataSpec
 from cnnlab.data.store import SPLITS, Option, SplitWriter, StoreWriter
@@ -207,7 +208,7 @@ class ImageFolder(ImageDataModule):
     size: int = 64
     channels: Literal[1, 3] = 3
     on_bad_image: Literal["raise", "skip"] = "raise"
-    test: float | int | None = 0.2
+    test: Count | Fraction | None = 0.2
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -5,7 +5,7 @@ import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, ClassVar, Literal, cast
+from typing import Any, BinaryIO, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,12 +82,12 @@ def _read_exactly(stream: BinaryIO, path: Path) -> bytes:
     return magic + sizes + body
 
 
-def read_mnist(root: Path, folder: Literal["MNIST", "FashionMNIST"], verify: bool) -> Arrays:
+def read_mnist(root: Path, folder: str, verify: bool) -> Arrays:
     """Read train and test from ``root/<folder>/raw``, as torchvision lays it out; fetch what is missing.
 
     Args:
         root: folder of raw files.
-        folder: which of the two data sets.
+        folder: name of the data set's class in torchvision, and of its folder: ``MNIST``, ``FashionMNIST``.
         verify: compare each file's content with the official one's checksum.
 
     Returns:
@@ -108,7 +108,10 @@ def _read_pair(
     arrays = []
     for name in (f"{stem}-images-idx3-ubyte", f"{stem}-labels-idx1-ubyte"):
         path = _find(root, folder, name)
-        arrays.append(read_idx(path, _CONTENT_MD5[folder][name] if verify else None))
+        content_md5 = _CONTENT_MD5.get(folder, {}).get(name)
+        if verify and content_md5 is None:
+            check_md5(path, dict(_torchvision(folder).resources)[f"{name}.gz"])
+        arrays.append(read_idx(path, content_md5 if verify else None))
     images, labels = arrays
     where = root / folder / "raw"
     if images.ndim != 3 or images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:
@@ -126,12 +129,16 @@ def _find(root: Path, folder: str, name: str) -> Path:
     for path in (raw / name, raw / f"{name}.gz"):
         if path.is_file():
             return path
-    import torchvision.datasets  # seconds to import, and needed only to download
-
-    dataset = getattr(torchvision.datasets, folder)
+    dataset = _torchvision(folder)
     filename = f"{name}.gz"
     urls = [f"{mirror}{filename}" for mirror in dataset.mirrors]
     return download(urls, raw, filename, dict(dataset.resources)[filename], dataset=folder)
+
+
+def _torchvision(folder: str) -> Any:  # noqa: ANN401 - a torchvision class
+    import torchvision.datasets  # seconds to import, and needed only for its addresses and checksums
+
+    return getattr(torchvision.datasets, folder)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -144,7 +151,7 @@ class MNIST(ImageDataModule):
     """
 
     dataset_name: ClassVar[str] = "mnist"
-    raw_folder: ClassVar[Literal["MNIST", "FashionMNIST"]] = "MNIST"
+    raw_folder: ClassVar[str] = "MNIST"
     classes: ClassVar[tuple[str, ...]] = MNIST_CLASSES
 
     @property
@@ -163,5 +170,5 @@ class FashionMNIST(MNIST):
     """Data module of Fashion-MNIST (Xiao, Rasul and Vollgraf 2017)."""
 
     dataset_name: ClassVar[str] = "fashion_mnist"
-    raw_folder: ClassVar[Literal["MNIST", "FashionMNIST"]] = "FashionMNIST"
+    raw_folder: ClassVar[str] = "FashionMNIST"
     classes: ClassVar[tuple[str, ...]] = FASHION_CLASSES

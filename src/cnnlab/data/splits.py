@@ -113,8 +113,8 @@ def split(
     """Part the stored splits into train, validation and test.
 
     A stored validation split is used whole, whatever ``validation`` says. The stored test split stays
-    whole but for ``rule="halve_test"``, whose first half validates and whose second half tests, as the
-    CIFAR-10 notebook did. A data set that stores no test split gives up ``test`` of its train split.
+    whole but for ``rule="halve_test"``, of which a drawn half validates and the other tests, as in the
+    CIFAR-10 notebook. A data set that stores no test split gives up ``test`` of its train split.
 
     Args:
         labels: classes of each stored split, by its name (``train``, maybe ``val``, maybe ``test``).
@@ -132,7 +132,9 @@ def split(
     test_part = Part("test", np.arange(len(labels["test"]))) if "test" in labels else None
     if test_part is None:
         if test is None:
-            raise UserError("data.test: this data set has no test split of its own; say data.test=0.2, say.")
+            raise UserError(
+                "data.test: this data set has no test split; data.test=0.2 takes a fifth of train."
+            )
         train, test_part = cut(
             train, labels["train"], as_count(test, len(train.rows), "data.test"), seed + 1, stratify
         )
@@ -145,7 +147,7 @@ def split(
         val = Part("val", np.arange(len(labels["val"])))
     elif validation is None:
         raise UserError(
-            "data.validation: this data set has no validation split; say data.validation=0.1, say."
+            "data.validation: there is no validation split; data.validation=0.1 takes a tenth of train."
         )
     else:
         train, val = cut(

@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
+from cnnlab.config.ranges import Count, NotNegative, Positive, Share, UpToOne
 from cnnlab.data.spec import DataSpec
 from cnnlab.errors import UserError
 from cnnlab.models.layers import (
@@ -122,24 +123,24 @@ class ConvNet(Network):
         input_shape: tuple[int, ...],
         outputs: int,
         *,
-        features: Sequence[int | str],
-        classifier: Sequence[int] = (),
-        kernel_size: int | Sequence[int] = 3,
-        stride: int | Sequence[int] = 1,
+        features: Sequence[Count | Literal["P"]],
+        classifier: Sequence[Count] = (),
+        kernel_size: Count | Sequence[Count] = 3,
+        stride: Count | Sequence[Count] = 1,
         padding: Padding | Sequence[Padding] = "same",
         pool: Pool = "max",
-        pool_size: int = 2,
+        pool_size: Count = 2,
         activation: Activation = "relu",
-        negative_slope: float = 0.01,
+        negative_slope: NotNegative = 0.01,
         norm: NormPlace = "none",
         norm_flatten: bool = False,
         norm_dense: NormPlace = "none",
-        norm_momentum: float = 0.1,
-        norm_eps: float = 1e-5,
-        dropout_pool: float | Sequence[float] = 0.0,
-        dropout_dense: float | Sequence[float] = 0.0,
-        l2_conv: float = 0.0,
-        l2_dense: float = 0.0,
+        norm_momentum: UpToOne = 0.1,
+        norm_eps: Positive = 1e-5,
+        dropout_pool: Share | Sequence[Share] = 0.0,
+        dropout_dense: Share | Sequence[Share] = 0.0,
+        l2_conv: NotNegative = 0.0,
+        l2_dense: NotNegative = 0.0,
         init: Init = "torch",
         memory_format: MemoryFormat = "auto",
     ) -> None:

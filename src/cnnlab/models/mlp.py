@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
+from cnnlab.config.ranges import Count, NotNegative, Positive, Share, UpToOne
 from cnnlab.data.spec import DataSpec
 from cnnlab.errors import UserError
 from cnnlab.models.layers import Activation, Init, Network, NormPlace, activation, initialise
@@ -90,14 +91,14 @@ class MLP(Network):
         input_shape: tuple[int, ...],
         outputs: int,
         *,
-        hidden: Sequence[int] = (),
+        hidden: Sequence[Count] = (),
         activation: Activation = "relu",
-        negative_slope: float = 0.01,
+        negative_slope: NotNegative = 0.01,
         norm: NormPlace = "none",
-        norm_momentum: float = 0.1,
-        norm_eps: float = 1e-5,
-        dropout: float | Sequence[float] = 0.0,
-        l2: float = 0.0,
+        norm_momentum: UpToOne = 0.1,
+        norm_eps: Positive = 1e-5,
+        dropout: Share | Sequence[Share] = 0.0,
+        l2: NotNegative = 0.0,
         init: Init = "torch",
     ) -> None:
         super().__init__()

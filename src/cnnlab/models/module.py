@@ -1,25 +1,58 @@
 """The LightningModule that every network family shares: one step, sums on the device, one log an epoch."""
 
 import inspect
+import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
+from cnnlab.config.ranges import Share
 from cnnlab.data.batches import Batch
 from cnnlab.data.spec import DataSpec
-from cnnlab.errors import TrainingError
+from cnnlab.errors import TrainingError, UserError
 from cnnlab.models.layers import Network
 from cnnlab.models.objectives import Classification, squared_kernels
-from cnnlab.models.preprocess import Preprocess
+from cnnlab.models.preprocess import Preprocess, Step
+from cnnlab.optim.fused import MakeOptimizer, fused
 from cnnlab.optim.schedules import Schedule
 
-MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 EVALUATED = ("val", "watched_test")
+
+
+class Sums:
+    """Running sums of one part of the data, on its device; reading them is what waits for it.
+
+    Args:
+        device: where the losses are computed.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        # Doubles, since a float's sum of ones stops growing at 2**24 samples.
+        kind = torch.float32 if device.type == "mps" else torch.float64
+        self.loss, self.correct = (torch.zeros((), dtype=kind, device=device) for _ in range(2))
+        self.count = 0.0
+
+    def add(self, loss: Tensor, correct: Tensor, count: int) -> None:
+        """Add a batch: its mean loss, the number of its right answers, its size."""
+        self.loss.add_(loss, alpha=count)
+        self.correct.add_(correct)
+        self.count += count
+
+    def add_totals(self, totals: Sequence[float]) -> None:
+        """Add what :meth:`totals` gave, as numbers."""
+        loss, correct, count = totals
+        self.loss.add_(loss)
+        self.correct.add_(correct)
+        self.count += count
+
+    def totals(self) -> Tensor:
+        """Sum of losses, number of right answers, number of samples: ``(3,)`` on the device."""
+        return torch.stack([self.loss, self.correct, torch.full_like(self.loss, self.count)])
 
 
 class NetworkModule(pl.LightningModule):
@@ -48,8 +81,8 @@ class NetworkModule(pl.LightningModule):
         *,
         optimizer: MakeOptimizer | None = None,
         schedule: Schedule | None = None,
-        preprocess: Sequence[str] = ("scale",),
-        label_smoothing: float = 0.0,
+        preprocess: Sequence[Step] = ("scale",),
+        label_smoothing: Share = 0.0,
         **network: Any,  # noqa: ANN401 - checked by the network's own signature
     ) -> None:
         super().__init__()
@@ -59,7 +92,8 @@ class NetworkModule(pl.LightningModule):
         self.objective = Classification(label_smoothing)
         self.preprocess = Preprocess(spec.input_shape, list(preprocess))
         self.network = self.network_class(spec.input_shape, spec.outputs, **network)
-        self.sums: dict[str, Tensor] = {}
+        self.sums: dict[str, Sums] = {}
+        self.restored: dict[str, Sequence[float]] = {}
         self.kept_outputs: list[Tensor] = []
 
     def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
@@ -75,6 +109,16 @@ class NetworkModule(pl.LightningModule):
     def check(cls, spec: DataSpec) -> None:
         """Refuse data that this family cannot take, in one sentence."""
 
+    def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401
+        """Set an attribute; the Trainer's note of the current hook without asking what it is.
+
+        The Trainer sets it some forty times a step, and a Module's way is a fifth of a tiny network's step.
+        """
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     def forward(self, raw: Tensor) -> Tensor:
         """Outputs of the network for a raw batch: logits ``(batch, outputs)``."""
         outputs: Tensor = self.network(self.preprocess(raw))
@@ -83,12 +127,11 @@ class NetworkModule(pl.LightningModule):
     def _shared_step(self, part: str, batch: Batch) -> tuple[Tensor, Tensor]:
         raw, targets = batch
         outputs = self(raw)
-        loss, metrics = self.objective(outputs, targets, train=part == "train")
-        count = len(targets)
-        row = torch.stack([loss.detach() * count, metrics.to(loss.dtype), loss.new_full((), count)])
-        # Doubles, since a float's sum of ones stops growing at 2**24 samples.
-        sums = self.sums.get(part)
-        self.sums[part] = row.double() if sums is None else sums.add_(row)
+        loss, correct = self.objective(outputs, targets, train=part == "train")
+        if part not in self.sums:
+            self.sums[part] = Sums(loss.device)
+            self.sums[part].add_totals(self.restored.pop(part, (0.0, 0.0, 0.0)))
+        self.sums[part].add(loss.detach(), correct, len(targets))
         return loss, outputs
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -111,26 +154,29 @@ class NetworkModule(pl.LightningModule):
         sums = self.sums.pop(part, None)
         if sums is None:
             return {}
-        loss, *metrics, count = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
-        names = ("loss", *self.objective.names)
-        return {f"{part}/{name}": value / count for name, value in zip(names, (loss, *metrics), strict=True)}
+        totals = self.trainer.strategy.reduce(sums.totals(), reduce_op="sum")
+        loss, correct, count = torch.as_tensor(totals).tolist()
+        return {f"{part}/loss": loss / count, f"{part}/accuracy": correct / count}
+
+    def on_train_epoch_start(self) -> None:
+        """Note the rate that the epoch begins with."""
+        self.epoch_rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch's means, and stop where the loss is no number."""
         means = self.take_sums("train")
         loss = means.get("train/loss", 0.0)
-        if loss != loss or loss in (float("inf"), float("-inf")):
+        if not math.isfinite(loss):
             raise TrainingError(
-                f"the training loss is {loss} in epoch {self.current_epoch}: "
+                f"the training loss is {loss} in epoch {self.current_epoch + 1}: "
                 "a lower optimizer.lr, or trainer.gradient_clip_val=1, may help."
             )
-        lr = self.trainer.optimizers[0].param_groups[0]["lr"] if self.trainer.optimizers else 0.0
-        self.log_dict(means | {"lr": float(lr)})
+        self.log_dict(means | {"lr": self.epoch_rate}, prog_bar=True)
 
     def on_validation_epoch_end(self) -> None:
         """Log the means of validation and of the watched test set."""
         for part in EVALUATED:
-            self.log_dict(self.take_sums(part))
+            self.log_dict(self.take_sums(part), prog_bar=True)
 
     def on_test_epoch_start(self) -> None:
         """Forget the outputs of an earlier test."""
@@ -138,11 +184,12 @@ class NetworkModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the sums of an unfinished epoch."""
-        checkpoint["sums"] = {part: sums.cpu() for part, sums in self.sums.items()}
+        checkpoint["sums"] = {part: sums.totals().cpu() for part, sums in self.sums.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on summing."""
-        self.sums = {part: sums.to(self.device) for part, sums in checkpoint.get("sums", {}).items()}
+        self.sums = {}
+        self.restored = {part: totals.tolist() for part, totals in checkpoint.get("sums", {}).items()}
 
     def configure_optimizer(self) -> Optimizer:
         """Make the optimizer of all parameters that are trained.
@@ -152,14 +199,17 @@ class NetworkModule(pl.LightningModule):
         """
         if self.make_optimizer is None:
             raise RuntimeError("this module was made without an optimizer")
-        return self.make_optimizer(p for p in self.parameters() if p.requires_grad)
+        return fused(self.make_optimizer, (p for p in self.parameters() if p.requires_grad))
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - one of Lightning's many shapes
         """Optimizer and schedule, as Lightning takes them."""
         optimizer = self.configure_optimizer()
         if self.schedule is None:
             return optimizer
-        scheduler = self.schedule(optimizer, int(self.trainer.estimated_stepping_batches))
+        steps = self.trainer.estimated_stepping_batches
+        if self.schedule.interval == "step" and math.isinf(steps):
+            raise UserError("schedule: this one needs an end; set trainer.max_epochs or trainer.max_steps.")
+        scheduler = self.schedule(optimizer, 0 if math.isinf(steps) else int(steps))
         plan: dict[str, Any] = {"scheduler": scheduler, "interval": self.schedule.interval}
         if self.schedule.monitor is not None:
             plan["monitor"] = self.schedule.monitor

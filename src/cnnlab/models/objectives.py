@@ -21,13 +21,11 @@ class Classification:
         (1.1269, 1)
     """
 
-    names: Sequence[str] = ("accuracy",)
-
     def __init__(self, label_smoothing: float = 0.0) -> None:
         self.label_smoothing = label_smoothing
 
     def __call__(self, outputs: Tensor, targets: Tensor, *, train: bool) -> tuple[Tensor, Tensor]:
-        """Mean loss of a batch, and the sum over its samples of each metric in :attr:`names`.
+        """Mean loss of a batch, and the number of its right answers.
 
         Args:
             outputs: logits ``(batch, classes)``, float.

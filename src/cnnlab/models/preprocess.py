@@ -2,21 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from cnnlab.errors import UserError, did_you_mean
 
-PREPROCESS_STEPS = (
+Step = Literal[
     "scale",
     "samplewise_center",
     "samplewise_std",
     "featurewise_center",
     "featurewise_std",
     "zca",
-)
+]
+PREPROCESS_STEPS: tuple[Step, ...] = get_args(Step)
 SAMPLEWISE = frozenset({"samplewise_center", "samplewise_std"})
 FEATUREWISE = frozenset({"featurewise_center", "featurewise_std", "zca"})
 # As in Keras, whose generator centres too where it is told only to scale or to whiten.

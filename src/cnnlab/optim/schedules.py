@@ -3,11 +3,13 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import Annotated, ClassVar, Literal, Protocol
 
+from pydantic import Field
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
+from cnnlab.config.ranges import Count, Fraction, NotNegative, Positive, Share, UpToOne, Whole
 from cnnlab.errors import UserError
 
 Interval = Literal["step", "epoch"]
@@ -71,10 +73,10 @@ class StepHalving:
     interval: ClassVar[Interval] = "epoch"
     monitor: ClassVar[str | None] = None
 
-    factor: float = 0.5
-    every_n_epochs: int = 10
-    offset: int = 0
-    floor: float = 0.0
+    factor: UpToOne = 0.5
+    every_n_epochs: Count = 10
+    offset: Whole = 0
+    floor: NotNegative = 0.0
 
     def __post_init__(self) -> None:
         if self.every_n_epochs < 1:
@@ -102,7 +104,7 @@ class TimeDecay:
     interval: ClassVar[Interval] = "step"
     monitor: ClassVar[str | None] = None
 
-    decay: float = 1e-6
+    decay: NotNegative = 1e-6
 
     def __post_init__(self) -> None:
         if self.decay < 0:
@@ -125,8 +127,8 @@ class Cosine:
     interval: ClassVar[Interval] = "step"
     monitor: ClassVar[str | None] = None
 
-    warmup_fraction: float = 0.05
-    floor: float = 0.0
+    warmup_fraction: Share = 0.05
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.warmup_fraction < 1:
@@ -160,9 +162,9 @@ class OneCycle:
     interval: ClassVar[Interval] = "step"
     monitor: ClassVar[str | None] = None
 
-    warmup_fraction: float = 0.3
-    initial_divisor: float = 25.0
-    final_divisor: float = 1e4
+    warmup_fraction: Fraction = 0.3
+    initial_divisor: Positive = 25.0
+    final_divisor: Positive = 1e4
 
     def __call__(self, optimizer: Optimizer, total_steps: int) -> LRScheduler:
         """Make the scheduler; to be stepped after every batch."""
@@ -194,9 +196,9 @@ class Plateau:
 
     monitor: str = "val/loss"
     mode: Literal["min", "max"] = "min"
-    factor: float = 0.5
-    patience: int = 5
-    floor: float = 0.0
+    factor: Fraction = 0.5
+    patience: Whole = 5
+    floor: NotNegative = 0.0
 
     def __call__(self, optimizer: Optimizer, total_steps: int) -> LRScheduler:
         """Make the scheduler; to be stepped once an epoch with the metric."""

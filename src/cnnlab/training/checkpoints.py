@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
-from torch import nn
+from torch import Tensor, nn
 
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, reason
 from cnnlab.files import replacing
 
 
@@ -28,16 +30,35 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             torch.save(checkpoint, temporary)
 
 
-def load_weights(module: nn.Module, path: Path) -> None:
+class BestAndLast(ModelCheckpoint):
+    """Lightning's ModelCheckpoint, keeping the best epoch and the last; of equal epochs the later one.
+
+    On a small validation set many epochs are equal, and under a falling rate the later is the better one.
+    """
+
+    @property
+    def state_key(self) -> str:
+        """Name of its state in a checkpoint, which Lightning would format anew at every hook."""
+        return "BestAndLast"
+
+    def check_monitor_top_k(self, trainer: pl.Trainer, current: Tensor | None = None) -> bool:
+        """Say whether the current epoch is to be kept as the best."""
+        equal = current is not None and self.best_model_score is not None and current == self.best_model_score
+        return bool(equal) or super().check_monitor_top_k(trainer, current)
+
+
+def load_weights(module: nn.Module, path: Path) -> int:
     """Put the weights of a checkpoint into a module of the same shape.
+
+    Returns:
+        The epoch that they are of, counted from 1.
 
     Raises:
         UserError: if the file cannot be read, or belongs to another network.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-        module.load_state_dict(state)
-    except (OSError, KeyError, RuntimeError, ValueError, EOFError) as error:
-        raise UserError(
-            f"{path}: not a checkpoint of this network ({str(error).splitlines()[0]})."
-        ) from error
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        module.load_state_dict(checkpoint["state_dict"])
+        return int(checkpoint["epoch"]) + 1
+    except Exception as error:  # whatever rubbish makes torch's reader stumble over
+        raise UserError(f"{path}: not a checkpoint of this network ({reason(error)}).") from error

@@ -51,7 +51,8 @@ class EpochRecords(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Collect validation's means; training's come last and end the epoch's row."""
-        self._open |= {key: float(value) for key, value in metrics.items() if key != "epoch"}
+        # Seven digits are all that the float32 of Lightning's log holds.
+        self._open |= {key: float(f"{value:.7g}") for key, value in metrics.items() if key != "epoch"}
         if "train/loss" not in metrics:
             return
         row = {

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from lightning_utilities.core.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 
@@ -17,7 +19,7 @@ from cnnlab.config.check import check
 from cnnlab.config.make import make
 from cnnlab.data.batches import mixed_seed
 from cnnlab.data.datamodule import ImageDataModule
-from cnnlab.errors import TrainingError, UserError
+from cnnlab.errors import TrainingError, UserError, reason
 from cnnlab.figures.confusion import confusion_matrix
 from cnnlab.figures.curves import learning_curves
 from cnnlab.figures.images import image_grid
@@ -26,11 +28,13 @@ from cnnlab.models.describe import Description, describe
 from cnnlab.models.module import NetworkModule
 from cnnlab.training.checkpoints import load_weights
 from cnnlab.training.loggers import EpochRecords, TensorBoard
+from cnnlab.training.process import settled, without_idle_warnings
 from cnnlab.training.result import Result, config_fingerprint, git_state, versions, write_predictions
 from cnnlab.training.speed import Speed
-from cnnlab.training.trainer import build_trainer, line_printer
+from cnnlab.training.trainer import build_trainer, epoch_teller
 
 SHOWN_IMAGES = 32
+TERMINATED = 143  # the shell's code for SIGTERM
 
 
 def build(cfg: DictConfig) -> tuple[ImageDataModule, NetworkModule]:
@@ -50,6 +54,12 @@ def build(cfg: DictConfig) -> tuple[ImageDataModule, NetworkModule]:
         optimizer=make("optimizer", cfg.optimizer),
         schedule=make("schedule", cfg.schedule),
     )
+    try:
+        model.configure_optimizer()
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise UserError(f"optimizer: {reason(error)}") from error
+    if data.batch_size == 1 and any(isinstance(m, torch.nn.BatchNorm1d) for m in model.modules()):
+        raise UserError("data.batch_size=1: batch norm of dense layers needs two samples or more.")
     return data, model
 
 
@@ -74,17 +84,21 @@ def run(cfg: DictConfig, folder: Path) -> Result:
     try:
         check(cfg)
         result.seed, result.config_fingerprint = cfg.seed, config_fingerprint(cfg)
-        Run(cfg, folder, result).go()
+        with without_idle_warnings():
+            Run(cfg, folder, result).go()
         result.status = "finished"
     except KeyboardInterrupt:
         result.status, result.reason = "interrupted", "interrupted from the keyboard"
+        raise
+    except SystemExit:
+        result.status, result.reason = "interrupted", "terminated by a signal"
         raise
     except BaseException as error:
         result.reason = f"{type(error).__name__}: {error}"
         raise
     finally:
         result.seconds = round(time.monotonic() - started, 3)
-        result.write(folder / "result.json")
+        rank_zero_only(result.write)(folder / "result.json")
     return result
 
 
@@ -102,26 +116,20 @@ class Run:
         description = describe(self.model.network, self.data.spec.input_shape, torch.float32)
         self.result.parameters = description.parameters
         self.result.parameters_trained = description.trained
-        self._try_optimizer()
         self._build_trainer()
         self._prepare_data()
         self._show_start(description)
         self._fit()
         best = self._restore_best()
         self._test()
-        self._write_figures(best)
-        self._finish_tensorboard()
-
-    def _try_optimizer(self) -> None:
-        """Let a wrong rate be refused before any data is read."""
-        try:
-            self.model.configure_optimizer()
-        except (ValueError, TypeError, RuntimeError) as error:
-            raise UserError(f"optimizer: {str(error).splitlines()[0]}") from error
+        if self.trainer.is_global_zero:
+            self._write_predictions()
+            self._write_figures(best)
+            self._finish_tensorboard()
 
     def _build_trainer(self) -> None:
         cfg = self.cfg
-        self.records = EpochRecords(self.folder / "metrics.csv", line_printer(cfg.trainer.max_epochs))
+        self.records = EpochRecords(self.folder / "metrics.csv", epoch_teller(cfg.trainer.max_epochs))
         self.boards: list[TensorBoard] = [
             make(f"logger.{name}", node, folder=str(self.folder / "tensorboard"))
             for name, node in (cfg.logger or {}).items()
@@ -171,39 +179,38 @@ class Run:
     def _fit(self) -> None:
         # Dropout draws from here on, whatever the initialisation has drawn.
         pl.seed_everything(mixed_seed(self.cfg.seed, 1) % (1 << 32), verbose=False)
-        with interruptions(self.trainer, self.folder):
+        with settled(), interruptions(self.trainer):
             self.trainer.fit(self.model, datamodule=self.data)
         self.result.epochs = len(self.records.rows)
         self.result.samples_per_second = self.speed.samples_per_second
 
     def _restore_best(self) -> int | None:
         """Load the best epoch's weights; without one, those of the end stay."""
-        path = Path(self.checkpoint.best_model_path)
         if not self.checkpoint.best_model_path:
             return None
-        load_weights(self.model, path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        best = int(state["epoch"]) + 1
+        best = load_weights(self.model, Path(self.checkpoint.best_model_path))
         self.result.best_epoch = best
         row = next((row for row in self.records.rows if row["epoch"] == best), {})
         self.result.val = {key[4:]: value for key, value in row.items() if key.startswith("val/")}
         return best
 
     def _test(self) -> None:
-        with interruptions(self.trainer, self.folder):
+        with interruptions(self.trainer):
             self.trainer.test(self.model, datamodule=self.data, verbose=False)
         self.outputs = torch.cat(self.model.kept_outputs)
         part = self.data.splits.test
-        rows = torch.from_numpy(part.rows)[: len(self.outputs)]
+        self.rows = torch.from_numpy(part.rows)[: len(self.outputs)]
         _, labels = self.data.tensors(part.stored)
-        self.targets = labels.cpu()[rows]
+        self.targets = labels.cpu()[self.rows]
         self.result.test = self.model.objective.measure(self.outputs, self.targets)
         self.result.weights_fingerprint = weights_fingerprint(self.model)
+
+    def _write_predictions(self) -> None:
         write_predictions(
             self.folder / "predictions.h5",
             targets=self.targets.numpy(),
             outputs=self.model.objective.outputs_for_users(self.outputs).numpy(),
-            rows=rows.numpy(),
+            rows=self.rows.numpy(),
             class_names=self.data.spec.class_names,
         )
 
@@ -211,7 +218,7 @@ class Run:
         spec, figures = self.data.spec, self.folder / "figures"
         predicted = self.outputs.argmax(1)
         counts = torch.bincount(self.targets * spec.outputs + predicted, minlength=spec.outputs**2)
-        title = f"{self.cfg.data._target_.rpartition('.')[2]}, seed {self.cfg.seed}"
+        title = f"{type(self.model.network).__name__} on {spec.name}, seed {self.cfg.seed}"
         made = {
             "confusion matrix": confusion_matrix(
                 counts.view(spec.outputs, spec.outputs).numpy(), spec.class_names, title=f"Test of {title}"
@@ -237,14 +244,18 @@ class Run:
 
 
 @contextlib.contextmanager
-def interruptions(trainer: pl.Trainer, folder: Path) -> Iterator[None]:
+def interruptions(trainer: pl.Trainer) -> Iterator[None]:
     """Give Ctrl-C its own name again, which Lightning turns into an exit, and lack of memory a sentence."""
     try:
         yield
     except SystemExit as error:
+        if trainer.received_sigterm:
+            raise SystemExit(TERMINATED) from error
         if trainer.interrupted:
             raise KeyboardInterrupt from error
         raise
+    except MisconfigurationException as error:
+        raise UserError(f"trainer: {reason(error)}") from error
     except torch.OutOfMemoryError as error:
         raise TrainingError("the device ran out of memory; a smaller data.batch_size needs less.") from error
 

@@ -1,14 +1,17 @@
 """Lightning's Trainer from its config: precision by hardware and network, and how progress is shown."""
 
+import logging
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import RichProgressBar
+from pytorch_lightning.profilers import PassThroughProfiler
 from torch import nn
 
 from cnnlab.config.make import make
@@ -43,6 +46,16 @@ def choose_precision(asked: str | int | None, accelerator: str, network: nn.Modu
     return "bf16-mixed" if convolutional and has_bf16(accelerator) else "32-true"
 
 
+class Unprofiled(PassThroughProfiler):
+    """Lightning's profiler that measures nothing, without the thirty generators that it makes in a step."""
+
+    nothing: ClassVar[AbstractContextManager[None]] = nullcontext()
+
+    def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
+        """Do nothing before and after."""
+        return self.nothing
+
+
 def build_trainer(
     cfg: DictConfig,
     network: nn.Module,
@@ -66,22 +79,25 @@ def build_trainer(
         plugins=[AtomicCheckpointIO()],
         default_root_dir=str(folder),
         enable_progress_bar=shown,
+        **({} if cfg.get("profiler") else {"profiler": Unprofiled()}),
     )
     return trainer
 
 
-def line_printer(max_epochs: int | None) -> Callable[[Row], None] | None:
-    """Printer of one plain line per epoch where there is no terminal for a progress bar."""
-    if sys.stderr.isatty():
-        return None
+def epoch_teller(max_epochs: int | None) -> Callable[[Row], None]:
+    """Make what writes an epoch's line to the log and, where there is no terminal, to the screen."""
+    quiet = sys.stderr.isatty()
 
-    def show(row: Row) -> None:
+    def tell(row: Row) -> None:
         parts = [f"epoch {row['epoch']:.0f}" + (f"/{max_epochs}" if max_epochs else "")]
         parts += [
             f"{key.replace('/', ' ').replace('_', ' ')} {value:.4f}"
             for key, value in row.items()
             if "/" in key
         ]
-        print(", ".join(parts) + f", {row['seconds']:.1f} s", flush=True)
+        line = ", ".join(parts) + f", {row['seconds']:.1f} s"
+        logging.getLogger("cnnlab").info(line)
+        if not quiet:
+            print(line, flush=True)
 
-    return show
+    return tell

@@ -1,0 +1,41 @@
+"""What Hydra changes in its process, put back: for whoever calls the command line from Python."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from hydra.core.hydra_config import HydraConfig
+
+CHANGED_LOGGERS = ("", "cnnlab", "pytorch_lightning", "lightning")
+
+
+@contextmanager
+def isolated(words: Sequence[str]) -> Iterator[None]:
+    """Let Hydra read ``words``, and restore arguments, environment, logging and Hydra's record of the run.
+
+    Args:
+        words: what comes after the program's name.
+    """
+    # The first word stays: with several devices Lightning starts the program by it once more.
+    before, sys.argv = sys.argv, [sys.argv[0], *words]
+    full = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's own errors come as exceptions
+    loggers = [logging.getLogger(name) for name in CHANGED_LOGGERS]
+    states = [(list(one.handlers), one.level, one.propagate) for one in loggers]
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        for one, (handlers, level, propagate) in zip(loggers, states, strict=True):
+            for handler in set(one.handlers) - set(handlers):
+                handler.close()
+            one.handlers[:], one.propagate = handlers, propagate
+            one.setLevel(level)
+        sys.argv = before
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if full is not None:
+            os.environ["HYDRA_FULL_ERROR"] = full
+        HydraConfig.instance().cfg = None

@@ -1,0 +1,92 @@
+import json
+
+import pytest
+import yaml
+
+SMALL = ("data.size=8", "model=linear", "trainer=cpu", "trainer.max_epochs=1", "logger=none")
+
+
+def results(study):
+    """What each job of a study says, by its folder's number."""
+    files = {int(file.parent.name.partition("_")[0]): file for file in study.glob("*/result.json")}
+    return {number: json.loads(file.read_text()) for number, file in files.items()}
+
+
+def test_two_by_two_jobs_lie_under_one_study(cnnlab, tmp_path):
+    code, out, err = cnnlab("-m", *SMALL, "seed=1,2", "optimizer.lr=0.01,0.1")
+    assert (code, err) == (0, "")
+    (study,) = tmp_path.glob("outputs/*/*_study")
+    found = results(study)
+    assert {number: result["status"] for number, result in found.items()} == dict.fromkeys(
+        range(4), "finished"
+    )
+    assert [found[number]["seed"] for number in range(4)] == [1, 1, 2, 2]
+    assert len({result["weights_fingerprint"] for result in found.values()}) == 4
+    assert [line for line in out.splitlines() if line.startswith("job ")] == [
+        f"job {number}/4: {' '.join(SMALL)} seed={seed} optimizer.lr={lr}"
+        for number, (seed, lr) in enumerate([(1, 0.01), (1, 0.1), (2, 0.01), (2, 0.1)], 1)
+    ]
+    assert out.count("folder: ") == 4
+
+
+def test_a_jobs_folder_is_named_by_its_choices_and_keeps_them(cnnlab, tmp_path):
+    assert cnnlab("-m", *SMALL, "seed=7", "hydra.sweep.dir=my study")[0] == 0
+    (folder,) = (tmp_path / "my study").glob("0_*")
+    assert "seed=7" in folder.name
+    assert yaml.safe_load((folder / ".hydra" / "overrides.yaml").read_text()) == [*SMALL, "seed=7"]
+    assert "started: " in (folder / "cnnlab.log").read_text()
+
+
+def test_a_job_that_fails_is_recorded_and_the_others_run(cnnlab, tmp_path):
+    words = ("-m", *SMALL, "optimizer=sgd", "optimizer.lr=1e38,0.1,1e37", "hydra.sweep.dir=study")
+    code, out, err = cnnlab(*words)
+    assert code == 1
+    found = results(tmp_path / "study")
+    assert [found[number]["status"] for number in range(3)] == ["failed", "finished", "failed"]
+    assert out.count("folder: ") == 1
+    first, last = err.splitlines()
+    assert first.startswith("cnnlab: job 1/3 failed: the training loss is")
+    assert last.startswith("cnnlab: job 3/3 failed: the training loss is")
+    assert str(tmp_path / "study" / "0_") in first
+
+
+def test_a_bug_in_one_job_does_not_end_the_study(cnnlab, monkeypatch, tmp_path):
+    def broken(cfg, folder):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("cnnlab.training.run.run", broken)
+    code, _, err = cnnlab("-m", *SMALL, "seed=1,2", "hydra.sweep.dir=study")
+    assert code == 1
+    assert err.count("failed: ZeroDivisionError: a bug") == 2
+    logs = [file.read_text() for file in (tmp_path / "study").glob("*/cnnlab.log")]
+    assert len(logs) == 2
+    assert all("Traceback" in log for log in logs)
+
+
+def test_ctrl_c_ends_the_whole_study(cnnlab, monkeypatch):
+    def interrupted(cfg, folder):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cnnlab.training.run.run", interrupted)
+    code, out, _ = cnnlab("-m", *SMALL, "seed=1,2")
+    assert code == 130
+    assert "job 2/2" not in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "job"),
+    [
+        (["seed=1,2", "trainer.max_epochs=abc"], "trainer.max_epochs=abc", "seed=1"),
+        (["optimizer.lr=0.1,-1"], "optimizer.lr=-1: allowed is", "optimizer.lr=-1"),
+        (["data=digits,mnist"], "data.size: data has no key size", "data=mnist"),
+        (["data.size=32,8", "model=vgg_like"], "too small", "data.size=8"),
+        (["model=linear,lineer"], "model=lineer: there is no such model", "model=lineer"),
+    ],
+)
+def test_a_mistake_in_any_job_is_found_before_the_first(cnnlab, tmp_path, words, said, job):
+    code, out, err = cnnlab("-m", *SMALL, *words)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1
+    assert job in err.partition(" (in the job ")[2].rstrip(")\n").split()
+    assert not list(tmp_path.iterdir())
