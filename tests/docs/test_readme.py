@@ -1,0 +1,77 @@
+"""Commands in the README and on the pages are accepted, refusals are as shown, links lead somewhere."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from cnnlab.__main__ import VERBS
+from cnnlab.config.check import check
+from cnnlab.config.compose import compose, expand
+from cnnlab.errors import UserError
+
+PROJECT = Path(__file__).parents[2]
+DOCS = PROJECT / "docs"
+PAGES = [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+# Their commands need what the page adds first: test_how_to.py runs them.
+PROVED = ("add_a_data_set.md", "add_a_network.md", "add_an_experiment.md")
+COMMAND = re.compile(
+    r"(?<!\$ )python -m cnnlab(?= |`|$)([^`#\n]*)|make train ARGS=\"([^\"]*)\"", re.MULTILINE
+)
+REFUSED = re.compile(r"^\$ python -m cnnlab (.*)\ncnnlab: (.*?)(?: \.\.\.)?$", re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+TOCTREE = re.compile(r"```\{toctree\}(.*?)```", re.DOTALL)
+SHOWS = ("--help", "--version", "--cfg")
+
+
+def commands(page: Path) -> set[str]:
+    """What follows the program's name in each command of a page, in running text and in blocks."""
+    return {"".join(parts).strip() for parts in COMMAND.findall(page.read_text(encoding="utf-8"))}
+
+
+def accept(command: str) -> None:
+    """Compose and check all jobs of a command."""
+    words = shlex.split(command)
+    if any(word in SHOWS for word in words):
+        return
+    if words and words[0] in VERBS:
+        words.pop(0)
+    overrides = [word for word in words if word != "-m"]
+    for job in expand(overrides) if "-m" in words else [overrides]:
+        check(compose(job))
+
+
+TYPED = sorted({command for page in PAGES if page.name not in PROVED for command in commands(page)})
+
+
+def test_the_commands_are_found() -> None:
+    assert len(commands(PROJECT / "README.md")) >= 9
+    assert len(commands(DOCS / "start.md")) >= 8
+
+
+@pytest.mark.parametrize("command", TYPED)
+def test_a_command_is_accepted(command: str) -> None:
+    accept(command)
+
+
+def test_a_refusal_is_as_shown() -> None:
+    shown = [found for page in PAGES for found in REFUSED.findall(page.read_text(encoding="utf-8"))]
+    assert shown
+    for command, message in shown:
+        with pytest.raises(UserError, match=re.escape(message)):
+            accept(command)
+
+
+def test_links_lead_somewhere() -> None:
+    links = [(page, link) for page in PAGES for link in LINK.findall(page.read_text(encoding="utf-8"))]
+    assert len(links) > 15
+    for page, link in links:
+        if not link.startswith("https://"):
+            assert (page.parent / link).exists(), f"{page}: {link}"
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    blocks = TOCTREE.findall((DOCS / "index.md").read_text(encoding="utf-8"))
+    pages = {str(page.relative_to(DOCS).with_suffix("")) for page in DOCS.rglob("*.md")}
+    assert pages - {"index"} <= {line for block in blocks for line in block.split()}
