@@ -19,7 +19,6 @@ from cnnlab.data.cifar import CIFAR10_CLASSES, CIFAR100_CLASSES, choose_classes,
 from cnnlab.errors import UserError
 
 RNG = np.random.default_rng(0)
-REAL = Path("real-data")
 VARIANTS = {"cifar10": torchvision.datasets.CIFAR10, "cifar100": torchvision.datasets.CIFAR100}
 
 
@@ -287,12 +286,3 @@ def test_choose_classes(classes: Any, kept: tuple[str, ...]) -> None:
 def test_choose_classes_refuses(classes: Any, message: str) -> None:
     with pytest.raises(UserError, match=re.escape(message)):
         choose_classes(NAMES, classes)
-
-
-@pytest.mark.shared
-@pytest.mark.skipif(not (REAL / "cifar-100-python").is_dir(), reason="the real data are not here")
-def test_the_copy_with_25_classes() -> None:
-    arrays, names = read_cifar(REAL, "cifar100", verify=False)
-    assert names == CIFAR100_CLASSES[:25]
-    assert np.bincount(arrays["train"][1]).tolist() == [500] * 25
-    assert arrays["test"][0].shape == (2500, 32, 32, 3)

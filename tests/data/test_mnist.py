@@ -21,7 +21,6 @@ ARRAYS = {
     "t10k-images-idx3-ubyte": RNG.integers(0, 256, (4, 28, 28), dtype=np.uint8),
     "t10k-labels-idx1-ubyte": RNG.integers(0, 10, 4, dtype=np.uint8),
 }
-REAL = Path("real-data")
 
 
 def idx(array: np.ndarray[Any, Any]) -> bytes:
@@ -158,14 +157,3 @@ def test_missing_files_without_a_network(
     name, md5 = dataset.resources[0]
     for part in (f"no {folder} data: put {name}", md5, str(tmp_path / folder / "raw"), f"/two/{name} failed"):
         assert part in str(caught.value)
-
-
-@pytest.mark.shared
-@pytest.mark.skipif(not (REAL / "MNIST").is_dir(), reason="the real data are not here")
-@pytest.mark.parametrize("folder", ["MNIST", "FashionMNIST"])
-def test_the_real_files_verify(folder: Any) -> None:
-    arrays = read_mnist(REAL, folder, verify=True)
-    assert arrays["train"][0].shape == (60000, 28, 28, 1)
-    assert arrays["test"][1].shape == (10000,)
-    if folder == "FashionMNIST":
-        assert np.bincount(arrays["train"][1]).tolist() == [6000] * 10
