@@ -1,6 +1,7 @@
 import csv
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from cnnlab.training.loggers import EpochRecords, TensorBoard
 
@@ -55,6 +56,7 @@ def test_hyperparameters_stand_beside_the_result(tmp_path):
     board.close()
     events = read(tmp_path)
     assert round(events.Scalars("final test accuracy")[-1].value, 3) == 0.97
-    assert "_hparams_/experiment" in events.SummaryMetadata(
-        "_hparams_/experiment"
-    ).plugin_data.plugin_name or (events.PluginTagToContent("hparams"))
+    content = events.PluginTagToContent("hparams")["_hparams_/session_start_info"]
+    settings = HParamsPluginData.FromString(content).session_start_info.hparams
+    assert settings["model.hidden"].string_value == "[10]"
+    assert settings["seed"].number_value == 0

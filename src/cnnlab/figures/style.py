@@ -1,10 +1,11 @@
 """What every figure shares: a palette, quiet axes, labels that fit, and a safe way to disk."""
 
-import os
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from cnnlab.files import replacing
 
 DPI = 150
 
@@ -12,9 +13,6 @@ DPI = 150
 BLUE = "#0072B2"
 VERMILION = "#D55E00"
 GREEN = "#009E73"
-PURPLE = "#CC79A7"
-ORANGE = "#E69F00"
-SKY = "#56B4E9"
 BLACK = "#000000"
 GREY = "#767676"
 
@@ -83,12 +81,6 @@ def save(figure: Figure, path: Path | str) -> Path:
         b'PNG'
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target and not in TMPDIR: a rename is atomic within one file system only.
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        figure.savefig(beside, format="png", dpi=figure.get_dpi())
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
+    with replacing(target) as temporary:
+        figure.savefig(temporary, format="png", dpi=figure.get_dpi())
     return target
