@@ -12,7 +12,9 @@ LABELS = torch.arange(N)
 
 def batches(**settings):
     settings = {"shuffle": True, "augment": Augment(horizontal_flip=True, shift=1), **settings}
-    return ImageBatches(IMAGES, LABELS, torch.arange(N), 10, **settings)
+    loader = ImageBatches(IMAGES, LABELS, torch.arange(N), 10, **settings)
+    loader.block_length = 4
+    return loader
 
 
 def seen(loader):
@@ -62,6 +64,13 @@ def test_a_loaded_state_goes_on_with_the_very_next_batch(stopped_after):
     after = seen(resumed) if 0 < stopped_after < 11 else []
     assert_same(before + after, expected[: len(before + after)])
     assert_same(seen(resumed), expected[11 if stopped_after else 0 :][:11])
+
+
+def test_batches_are_made_in_blocks_of_a_bounded_size():
+    large = torch.zeros(60, 256, 256, 3, dtype=torch.uint8)
+    assert ImageBatches(IMAGES, LABELS, torch.arange(N), 10).block_length == 102
+    assert ImageBatches(large, LABELS, torch.arange(60), 10).block_length == 2
+    assert [len(batches().block(torch.arange(N), 0, start)) for start in (0, 4, 8)] == [4, 4, 3]
 
 
 def test_ranks_part_each_batch_between_them():

@@ -51,12 +51,32 @@ def test_even_kernels_and_strides_with_same_padding_are_keras(keras):
         negative_slope=0.3,
     )
     # Keras's network has its activation behind the first convolution alone.
-    net.features[3] = nn.Identity()
-    take_conv(net.features[0], keras, "net1/conv1")
-    take_conv(net.features[2], keras, "net1/conv2")
+    net.features.leaky_relu2 = nn.Identity()
+    take_conv(net.features.conv1, keras, "net1/conv1")
+    take_conv(net.features.conv2, keras, "net1/conv2")
     take_dense(net.classifier[-1], keras, "net1/dense", channels=4, side=2)
     outputs = net(nchw(keras["net1/input"]))
     np.testing.assert_allclose(outputs.detach(), keras["net1/output"], atol=1e-5)
+
+
+@pytest.mark.parametrize("act", ["relu", "leaky_relu", "elu", "tanh", "sigmoid", "gelu", "silu"])
+@pytest.mark.parametrize("norm", ["none", "before", "after"])
+def test_the_order_of_activation_and_pool_changes_nothing(act, norm):
+    net = ConvNet((2, 8, 8), 3, features=[4, 4, "P"], activation=act, norm=norm)
+    names = ["conv1", f"{act}1", "conv2", f"{act}2", "pool1"]
+    if norm != "none":
+        for number, place in ((2, 3), (1, 1)):
+            names.insert(place + (norm == "after"), f"norm{number}")
+    images = torch.randn(16, 2, 8, 8)
+    layers = dict(net.features.named_children())
+    assert set(layers) == set(names)
+    textbook = nn.Sequential(*(layers[name] for name in names), net.classifier)
+    found, expected = (
+        torch.autograd.grad(outputs.square().sum(), list(net.parameters()))
+        for outputs in (net(images), textbook(images))
+    )
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 def batch_norm_net(keras):

@@ -9,6 +9,7 @@ from torch import Tensor
 from cnnlab.data.augment import Augment
 
 Batch = tuple[Tensor, Tensor]
+BLOCK_SAMPLES, BLOCK_BYTES = 1024, 1 << 22
 
 
 def mixed_seed(*parts: int) -> int:
@@ -32,7 +33,7 @@ def mixed_seed(*parts: int) -> int:
 class ImageBatches:
     """An iterable of raw batches ``(images, labels)``; its state is two integers.
 
-    The order of an epoch depends on (seed, epoch), a batch's augmentation on (seed, epoch, step):
+    The order of an epoch depends on (seed, epoch), the augmentation on (seed, epoch, step of its block):
     whatever was iterated before, the same epoch gives the same batches. Each iteration is the next
     epoch, but for the first one after :meth:`load_state_dict`, which goes on in mid-epoch.
 
@@ -71,6 +72,8 @@ class ImageBatches:
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
         self.augment = augment if augment is not None and augment.active else None
         self.rank, self.world_size = rank, world_size
+        bytes_of_a_batch = batch_size * max(1, images[0].numel())
+        self.block_length = max(1, min(BLOCK_SAMPLES // batch_size, BLOCK_BYTES // bytes_of_a_batch))
         self.epoch, self.step = -1, 0
         self._resumed = False
 
@@ -103,24 +106,40 @@ class ImageBatches:
             self.epoch, self.step = self.epoch + 1, 0
         self._resumed = False
         order = self.order(self.epoch).to(self.images.device)
-        # The Trainer stops at len(): nothing after the last yield is sure to run.
-        while self.step < len(self):
-            self.step += 1
-            yield self.batch(order, self.epoch, self.step - 1)
+        for start in range(self.step - self.step % self.block_length, len(self), self.block_length):
+            # The Trainer stops at len(): nothing after the last yield is sure to run.
+            for batch in self.block(order, self.epoch, start)[self.step - start :]:
+                self.step += 1
+                yield batch
 
-    def batch(self, order: Tensor, epoch: int, step: int) -> Batch:
-        """Serve batch ``step`` of an epoch in the given order.
+    def block(self, order: Tensor, epoch: int, start: int) -> list[Batch]:
+        """Make the batches from ``start`` on, as many as are worth making at once.
+
+        One by one they would cost a multiple: each time, training has driven all of this out of the caches.
+
+        Args:
+            order: row numbers of the epoch, on the device of the images.
+            epoch: the epoch, from 0.
+            start: the first batch, a multiple of ``block_length``.
 
         Returns:
             Images uint8 ``(batch, channels, height, width)``, channels last in memory, and int64 labels.
         """
-        stop = None if step + 1 == len(self) else (step + 1) * self.batch_size
-        rows = order[step * self.batch_size : stop]
-        if 1 < self.world_size <= len(rows):
-            rows = rows[self.rank :: self.world_size]
+        steps = range(start, min(start + self.block_length, len(self)))
+        shares = [self._rows(order, step) for step in steps]
+        rows = torch.cat(shares)
         if self.augment is None:
             images = self.images.index_select(0, rows)
         else:
-            generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch, step, self.rank))
+            generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch, start, self.rank))
             images = self.augment(self.images, rows, generator)
-        return images.permute(0, 3, 1, 2), self.labels.index_select(0, rows)
+        sizes = [len(share) for share in shares]
+        labels = self.labels.index_select(0, rows)
+        images = images.permute(0, 3, 1, 2)
+        return list(zip(torch.split(images, sizes), torch.split(labels, sizes), strict=True))
+
+    def _rows(self, order: Tensor, step: int) -> Tensor:
+        """Row numbers of this rank's share of a batch."""
+        stop = None if step + 1 == len(self) else (step + 1) * self.batch_size
+        rows = order[step * self.batch_size : stop]
+        return rows[self.rank :: self.world_size] if 1 < self.world_size <= len(rows) else rows

@@ -167,7 +167,7 @@ class Run:
         if not self.boards:
             return
         loader = self.data.train_dataloader()
-        images, labels = loader.batch(loader.order(0), 0, 0)
+        images, labels = loader.block(loader.order(0), 0, 0)[0]
         shown = images[:SHOWN_IMAGES].permute(0, 2, 3, 1).numpy()
         names = [self.data.spec.class_names[label] for label in labels[:SHOWN_IMAGES]]
         figure = image_grid(shown, names)
