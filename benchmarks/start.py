@@ -30,7 +30,7 @@ def main() -> None:
     data.setup()
     images, _ = next(iter(data.train_dataloader()))
     seconds = time.perf_counter() - start
-    array = sum(data.tensors(name)[0].numel() for name in ("train", "test")) / 2**20
+    array = sum(data.samples(name).total_bytes for name in ("train", "test")) / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     print(f"first batch of {len(images)} after {seconds:.2f} s")
     print(f"peak memory {peak:,.0f} MiB, of which the arrays are {array:,.0f} MiB")

@@ -64,7 +64,7 @@ def test_what_is_right_passes(overrides):
         ("model.kernel_size='3'", 'model.kernel_size="3": allowed is a whole number'),
         ("model.kernel_size=[3,a]", "model.kernel_size=[3,a]: allowed is a whole number"),
         ("model.activation=rellu", "; did you mean relu?"),
-        ("model.preprocess=scale", "model.preprocess=scale: allowed is a list (each one of scale, "),
+        ("model.preprocess=scale", "model.preprocess=scale: allowed is auto or a list (each one of scale, "),
         ("model.features=???", "model.features: needs a value; say model.features=..."),
         ("model.l2_dense=nan", "model.l2_dense=NaN: allowed is a number"),
         ("optimizer.lr=-0.1", "optimizer.lr=-0.1: allowed is a number (at least 0)."),
@@ -79,7 +79,7 @@ def test_what_is_right_passes(overrides):
         ("data.augment=null", "data.augment=null: allowed are settings"),
         (
             "callbacks.checkpoint.monitor=val/acuracy",
-            "allowed is one of val/accuracy, val/loss, train/accuracy",
+            "allowed is one of val/accuracy, val/loss, val/mae, train/accuracy",
         ),
         ("callbacks.checkpoint.mode=maxi", "callbacks.checkpoint.mode=maxi: allowed is one of min, max"),
         ("callbacks.checkpoint=null", "callbacks.checkpoint: it cannot be left out."),

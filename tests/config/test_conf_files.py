@@ -1,12 +1,15 @@
 import shlex
+from pathlib import Path
 
 import pytest
 
 from cnnlab.cli.help import EXAMPLES
 from cnnlab.config.check import check
 from cnnlab.config.compose import compose, conf_dir, groups
+from cnnlab.data import tables
 
-NEEDED = {"data=image_folder": ["data.path=pictures"]}
+TABLE = str(Path(tables.__file__).parent / "pima-indians-diabetes.csv")
+NEEDED = {"data=image_folder": ["data.path=pictures"], "data=csv": [f"data.path={TABLE}"]}
 OPTIONS = [f"{group}={option}" for group, options in groups().items() for option in options]
 
 

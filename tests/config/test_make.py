@@ -10,7 +10,7 @@ from cnnlab.models.convnet import ConvNetModule
 
 def test_nodes_inside_a_node_are_made_too():
     data = make("data", compose(["data.augment.shift=[1,2]", "data.size=8"]).data)
-    assert data.augment == Augment(shift=[1, 2])
+    assert data.augment == Augment(shift=[1, 2], rotation=10.0)
     assert type(data.augment.shift) is list
     assert data.spec.input_shape == (1, 8, 8)
 

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from cnnlab.data.augment import Augment
-from cnnlab.data.batches import ImageBatches, mixed_seed
+from cnnlab.data.batches import Batches, mixed_seed
+from cnnlab.data.samples import Images
 
 N = 103
 IMAGES = torch.randint(0, 256, (N, 6, 5, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -11,8 +12,9 @@ LABELS = torch.arange(N)
 
 
 def batches(**settings):
-    settings = {"shuffle": True, "augment": Augment(horizontal_flip=True, shift=1), **settings}
-    loader = ImageBatches(IMAGES, LABELS, torch.arange(N), 10, **settings)
+    augment = settings.pop("augment", Augment(horizontal_flip=True, shift=1))
+    samples = Images(IMAGES, LABELS, augment)
+    loader = Batches(samples, torch.arange(N), 10, **{"shuffle": True, **settings})
     loader.block_length = 4
     return loader
 
@@ -67,9 +69,9 @@ def test_a_loaded_state_goes_on_with_the_very_next_batch(stopped_after):
 
 
 def test_batches_are_made_in_blocks_of_a_bounded_size():
-    large = torch.zeros(60, 256, 256, 3, dtype=torch.uint8)
-    assert ImageBatches(IMAGES, LABELS, torch.arange(N), 10).block_length == 102
-    assert ImageBatches(large, LABELS, torch.arange(60), 10).block_length == 2
+    large = Images(torch.zeros(60, 256, 256, 3, dtype=torch.uint8), LABELS)
+    assert Batches(Images(IMAGES, LABELS), torch.arange(N), 10).block_length == 102
+    assert Batches(large, torch.arange(60), 10).block_length == 2
     assert [len(batches().block(torch.arange(N), 0, start)) for start in (0, 4, 8)] == [4, 4, 3]
 
 

@@ -13,7 +13,8 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from cnnlab.data import folder
 from cnnlab.data.folder import IMAGE_SUFFIXES, decode_into, scan_folder
-from cnnlab.data.store import Store, StoreWriter, open_store
+from cnnlab.data.store import Store, open_store
+from cnnlab.data.store_writer import StoreWriter
 from cnnlab.errors import UserError
 
 RNG = np.random.default_rng(0)

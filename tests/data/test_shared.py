@@ -45,15 +45,15 @@ def test_verified_arrays_are_torchvisions(root, tmp_path, kind):
             if not unpacked.exists():
                 torchvision.datasets.utils.extract_archive(str(packed), str(raw))
         expected = theirs(root, train=train)
-        images, labels = data.tensors(stored)
-        np.testing.assert_array_equal(images[..., 0], expected.data)
-        np.testing.assert_array_equal(labels, expected.targets)
+        samples = data.samples(stored)
+        np.testing.assert_array_equal(samples.images[..., 0], expected.data)
+        np.testing.assert_array_equal(samples.targets, expected.targets)
 
 
 def test_a_copy_of_25_classes_is_read_when_it_is_asked_for(root, tmp_path):
     data = ready(CIFAR100(root=root, store=tmp_path, verify=False, classes=25))
     assert sum(data.counts().values()) == 15000
-    _, labels = data.tensors("test")
+    labels = data.samples("test").targets
     assert np.bincount(labels).tolist() == [100] * 25
 
 

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 import torch
 
-from cnnlab.data.store import FORMAT_VERSION, StoreWriter, open_store
+from cnnlab.data.store import FORMAT_VERSION, open_store
+from cnnlab.data.store_writer import StoreWriter
 from cnnlab.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -80,7 +81,8 @@ import sys, pathlib, numpy as np
 def peak():
     lines = pathlib.Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-from cnnlab.data.store import StoreWriter, open_store
+from cnnlab.data.store import open_store
+from cnnlab.data.store_writer import StoreWriter
 path = pathlib.Path(sys.argv[1])
 start = peak()
 with StoreWriter(path, class_names=["a"], source="", verified=False, options={}) as writer:
@@ -171,7 +173,7 @@ def test_a_failure_while_finishing_leaves_nothing(tmp_path: Path, monkeypatch: p
 def test_a_killed_writer_leaves_no_store(tmp_path: Path) -> None:
     program = """
 import sys, time, pathlib, numpy as np
-from cnnlab.data.store import StoreWriter
+from cnnlab.data.store_writer import StoreWriter
 path = pathlib.Path(sys.argv[1])
 with StoreWriter(path, class_names=["a"], source="", verified=False, options={}) as writer:
     writer.add("train", np.ones((50, 8, 8, 1), np.uint8), np.zeros(50, np.int64))
@@ -200,7 +202,7 @@ with StoreWriter(path, class_names=["a"], source="", verified=False, options={})
         (IMAGES, LABELS.astype(np.int32), "int32"),
         (IMAGES, LABELS + 1, "labels 1..3 for 3 classes"),
         (IMAGES, LABELS - 1, "labels -1..1"),
-        (IMAGES[:0], LABELS[:0], "train holds no image"),
+        (IMAGES[:0], LABELS[:0], "train holds no sample"),
     ],
 )
 def test_wrong_arrays_are_not_written(tmp_path: Path, images: Any, labels: Any, message: str) -> None:

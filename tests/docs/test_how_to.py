@@ -122,7 +122,7 @@ def test_add_a_network(project: Path) -> None:
     dense = (16 * 2 * 2 + 1) * 32 + 33 * 10
     assert typed(runs, "model=small_cnn")["parameters"] == convolutions + norms + dense
     block = 2 * 16 * 16 * 9 + 2 * 4 * 16
-    assert typed(runs, "model=resnet")["parameters"] == (9 + 1) * 16 + block + 17 * 10
+    assert typed(runs, "model=residual")["parameters"] == (9 + 1) * 16 + block + 17 * 10
     printed = (project / "printed.txt").read_text(encoding="utf-8")
     assert printed.count("cifar10: image 3 x 32 x 32, 10 classes") == 2
 

@@ -28,8 +28,15 @@ PUBLISHED = [
     ("mnist_dense", "mnist", 79_510, 0),
     ("mnist_conv", "mnist", 6_000, 0),
     ("mlp", "mnist", 669_706, 0),
+    ("bag_of_words", "imdb data.view=counts", 1_003_561, 200),
+    ("text_cnn", "imdb", 599_277, 0),
+    ("resnet18", "cifar100 data.classes=25", 11_198_937, 9_600),
     ("mlp model.hidden=[512]", "mnist", 407_050, 0),
 ]
+
+# What a network takes, where that is not digits.
+DATA = {"bag_of_words": "imdb data.view=counts", "text_cnn": "imdb"}
+DTYPES = {"image": torch.uint8, "counts": torch.float32, "tokens": torch.int64}
 
 
 def built(model, data):
@@ -44,7 +51,7 @@ def built(model, data):
 @pytest.mark.parametrize(("model", "data", "parameters", "fixed"), PUBLISHED)
 def test_the_published_number_of_parameters(model, data, parameters, fixed):
     module, network = built(model, data)
-    description = describe(network.network, module.spec.input_shape, torch.float32)
+    description = describe(network.network, module.spec.input_shape, network.network_dtype)
     assert (description.parameters, description.fixed) == (parameters, fixed)
 
 
@@ -61,12 +68,13 @@ def test_the_layers_of_vgg_like_are_those_of_its_table():
 
 @pytest.mark.parametrize("model", groups()["model"])
 def test_every_network_takes_a_step(model):
-    module, network = built(model, "digits")
+    module, network = built(model, DATA.get(model, "digits"))
     spec = module.spec
-    images = torch.randint(0, 256, (4, *spec.input_shape), dtype=torch.uint8)
-    outputs = network(images)
-    assert outputs.shape == (4, spec.outputs)
-    loss, _ = network.objective(outputs, torch.arange(4), train=True)
+    inputs = torch.randint(0, 256, (4, *spec.input_shape), dtype=DTYPES[spec.kind])
+    network.preprocess.fit(inputs)
+    outputs = network(inputs)
+    assert outputs.shape == (4, network.objective.outputs)
+    loss, _ = network.objective(outputs, torch.arange(4) % spec.outputs, train=True)
     loss.backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name

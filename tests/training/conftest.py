@@ -7,6 +7,7 @@ SMALL = [
     "data=digits",
     "data.size=8",
     "data.augment.shift=0",
+    "data.augment.rotation=0",
     "trainer=cpu",
     "logger=none",
     "trainer.max_epochs=2",

@@ -22,7 +22,7 @@ def test_the_batches_of_the_device_are_those_of_the_processor():
     data.prepare_data()
     data.setup()
     here = next(iter(data.train_dataloader()))
-    data.tensors("train", "cuda")
+    data.samples("train", "cuda")
     there = next(iter(data.train_dataloader()))
     assert there[0].device.type == "cuda"
     for ours, theirs in zip(here, there, strict=True):

@@ -63,7 +63,8 @@ def test_the_best_epochs_weights_are_restored_and_tested(trained, tmp_path):
     assert weights_fingerprint(model) == result.weights_fingerprint
     data.prepare_data()
     data.setup()
-    images, labels = data.tensors("train")
+    samples = data.samples("train")
+    images, labels = samples.images, samples.targets
     part = torch.from_numpy(data.splits.test.rows)
     with torch.no_grad():
         right = model.eval()(images[part].permute(0, 3, 1, 2)).argmax(1) == labels[part]
@@ -76,7 +77,8 @@ def test_metrics_are_means_over_all_samples(trained):
     data, model = build(compose(["data=digits", "data.size=8", "model=linear"]))
     data.prepare_data()
     data.setup()
-    images, labels = data.tensors("train")
+    samples = data.samples("train")
+    images, labels = samples.images, samples.targets
     for name in ("train", "val"):
         part = torch.from_numpy(getattr(data.splits, name).rows)
         with torch.no_grad():
@@ -114,7 +116,7 @@ def test_preprocessing_is_fitted_on_the_training_part_alone(trained):
     data, _ = build(compose(["data=digits", "data.size=8", "model=linear"]))
     data.prepare_data()
     data.setup()
-    images, _ = data.tensors("train")
+    images = data.samples("train").images
     mean = images[torch.from_numpy(data.splits.train.rows)].double().mean().item()
     assert state["preprocess.mean"].item() == pytest.approx(mean, rel=1e-6)
     assert abs(mean - images.double().mean().item()) > 1e-4

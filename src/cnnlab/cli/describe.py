@@ -16,7 +16,6 @@ def main(overrides: Sequence[str]) -> int:
     """
     cfg = compose(overrides)
 
-    import torch
     from rich.console import Console
 
     from cnnlab.config.check import check
@@ -30,5 +29,5 @@ def main(overrides: Sequence[str]) -> int:
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     shape = " x ".join(map(str, spec.input_shape))
     console.print(f"{spec.name}: {spec.kind} {shape}, {spec.outputs} {spec.target}", highlight=False)
-    console.print(describe(model.network, spec.input_shape, dtype=torch.float32).as_rich())
+    console.print(describe(model.network, spec.input_shape, model.network_dtype).as_rich())
     return 0

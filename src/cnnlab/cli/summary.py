@@ -7,13 +7,14 @@ from lightning_utilities.core.rank_zero import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
+from cnnlab.models.objectives import METRICS
 from cnnlab.training.result import Result
 
 
 @rank_zero_only
 def show(result: Result, folder: Path) -> None:
     """Print validation and test of the best epoch, the time, and where everything lies."""
-    metrics = [name for name in result.test if name in ("loss", "accuracy", "top_5_accuracy", "f1_macro")]
+    metrics = [name for name in METRICS if name in result.test]
     epoch = "last epoch" if result.best_epoch is None else f"best epoch {result.best_epoch}"
     if sys.stdout.isatty():
         table = Table(title=epoch)

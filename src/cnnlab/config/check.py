@@ -30,7 +30,7 @@ SINGLE_VALUES = ("seed",)
 PARTIAL = ("optimizer",)
 # What the code supplies where a node is called; a config may not set it.
 SUPPLIED = {
-    "model": {"spec", "optimizer", "schedule"},
+    "model": {"spec", "optimizer", "schedule", "vocabulary_size"},
     "optimizer": {"params"},
     "trainer": {"callbacks", "logger", "default_root_dir", "plugins", "enable_progress_bar"},
     "callbacks": {"dirpath"},

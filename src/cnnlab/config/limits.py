@@ -11,7 +11,7 @@ from cnnlab.config.ranges import Count, NotNegative, Share, UpToOne, Whole
 
 Batches = Count | UpToOne | None
 # Never of the test set: nothing is chosen by it.
-Monitor = Literal["val/accuracy", "val/loss", "train/accuracy", "train/loss"]
+Monitor = Literal["val/accuracy", "val/loss", "val/mae", "train/accuracy", "train/loss", "train/mae"]
 Mode = Literal["min", "max"]
 
 LIMITS: dict[str, Any] = {
@@ -34,9 +34,9 @@ LIMITS: dict[str, Any] = {
     "trainer.check_val_every_n_epoch": Count,
     "trainer.accumulate_grad_batches": Count,
     "trainer.gradient_clip_val": NotNegative | None,
-    "callbacks.checkpoint.monitor": Monitor,
+    "callbacks.checkpoint.monitor": Monitor | Literal["auto"],
     "callbacks.checkpoint.mode": Mode,
-    "callbacks.early_stopping.monitor": Monitor,
+    "callbacks.early_stopping.monitor": Monitor | Literal["auto"],
     "callbacks.early_stopping.mode": Mode,
     "callbacks.early_stopping.patience": Count,
 }

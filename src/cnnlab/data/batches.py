@@ -6,9 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cnnlab.data.augment import Augment
+from cnnlab.data.samples import Batch, Samples
 
-Batch = tuple[Tensor, Tensor]
 BLOCK_SAMPLES, BLOCK_BYTES = 1024, 1 << 22
 
 
@@ -30,49 +29,44 @@ def mixed_seed(*parts: int) -> int:
     return state >> 1
 
 
-class ImageBatches:
-    """An iterable of raw batches ``(images, labels)``; its state is two integers.
+class Batches:
+    """An iterable of raw batches ``(inputs, targets)``; its state is two integers.
 
     The order of an epoch depends on (seed, epoch), the augmentation on (seed, epoch, step of its block):
     whatever was iterated before, the same epoch gives the same batches. Each iteration is the next
     epoch, but for the first one after :meth:`load_state_dict`, which goes on in mid-epoch.
 
     Args:
-        images: all stored images, uint8 ``(n, height, width, channels)``, contiguous.
-        labels: their classes, int64 ``(n,)``, on the same device.
-        rows: the samples to serve, int64 ``(m,)`` on the CPU.
+        samples: all stored samples with their targets.
+        rows: which of them to serve, int64 ``(m,)`` on the CPU.
         batch_size: samples in a batch over all devices; the last batch of an epoch may be smaller.
         shuffle: draw a new order for each epoch.
-        augment: what is done to the images; None is nothing.
         seed: seed of order and augmentation.
         rank: which share of each batch this process takes.
         world_size: in how many shares each batch is parted.
 
     Examples:
-        >>> images = torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1)
-        >>> batches = ImageBatches(images, torch.arange(10), torch.arange(10), 4, shuffle=True, seed=0)
-        >>> [len(labels) for _, labels in batches]
+        >>> from cnnlab.data.samples import Rows
+        >>> samples = Rows(torch.rand(10, 3), torch.arange(10))
+        >>> [len(targets) for _, targets in Batches(samples, torch.arange(10), 4, shuffle=True)]
         [4, 4, 2]
     """
 
     def __init__(
         self,
-        images: Tensor,
-        labels: Tensor,
+        samples: Samples,
         rows: Tensor,
         batch_size: int,
         *,
         shuffle: bool = False,
-        augment: Augment | None = None,
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        self.images, self.labels, self.rows = images, labels, rows
+        self.samples, self.rows = samples, rows
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
-        self.augment = augment if augment is not None and augment.active else None
         self.rank, self.world_size = rank, world_size
-        bytes_of_a_batch = batch_size * max(1, images[0].numel())
+        bytes_of_a_batch = batch_size * samples.sample_bytes
         self.block_length = max(1, min(BLOCK_SAMPLES // batch_size, BLOCK_BYTES // bytes_of_a_batch))
         self.epoch, self.step = -1, 0
         self._resumed = False
@@ -105,7 +99,7 @@ class ImageBatches:
         if not self._resumed:
             self.epoch, self.step = self.epoch + 1, 0
         self._resumed = False
-        order = self.order(self.epoch).to(self.images.device)
+        order = self.order(self.epoch).to(self.samples.device)
         for start in range(self.step - self.step % self.block_length, len(self), self.block_length):
             # The Trainer stops at len(): nothing after the last yield is sure to run.
             for batch in self.block(order, self.epoch, start)[self.step - start :]:
@@ -118,25 +112,17 @@ class ImageBatches:
         One by one they would cost a multiple: each time, training has driven all of this out of the caches.
 
         Args:
-            order: row numbers of the epoch, on the device of the images.
+            order: row numbers of the epoch, on the device of the samples.
             epoch: the epoch, from 0.
             start: the first batch, a multiple of ``block_length``.
-
-        Returns:
-            Images uint8 ``(batch, channels, height, width)``, channels last in memory, and int64 labels.
         """
         steps = range(start, min(start + self.block_length, len(self)))
         shares = [self._rows(order, step) for step in steps]
-        rows = torch.cat(shares)
-        if self.augment is None:
-            images = self.images.index_select(0, rows)
-        else:
-            generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch, start, self.rank))
-            images = self.augment(self.images, rows, generator)
+        # Samples that are only looked at are the same in every epoch, noise included.
+        seed = mixed_seed(self.seed, epoch if self.shuffle else 0, start, self.rank)
+        inputs, targets = self.samples.batch(torch.cat(shares), torch.Generator().manual_seed(seed))
         sizes = [len(share) for share in shares]
-        labels = self.labels.index_select(0, rows)
-        images = images.permute(0, 3, 1, 2)
-        return list(zip(torch.split(images, sizes), torch.split(labels, sizes), strict=True))
+        return list(zip(torch.split(inputs, sizes), torch.split(targets, sizes), strict=True))
 
     def _rows(self, order: Tensor, step: int) -> Tensor:
         """Row numbers of this rank's share of a batch."""

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnlab.data.datamodule import ImageDataModule
 from cnnlab.data.raw import Arrays, check_md5, download
 from cnnlab.data.spec import DataSpec
-from cnnlab.data.store import StoreWriter
+from cnnlab.data.store_writer import StoreWriter
+from cnnlab.data.stored import ImageDataModule
 from cnnlab.data.unpickle import load_pickle
 from cnnlab.errors import UserError, did_you_mean
 

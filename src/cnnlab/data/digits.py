@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cnnlab.config.ranges import Count, Fraction
-from cnnlab.data.datamodule import ImageDataModule
 from cnnlab.data.spec import DataSpec
-from cnnlab.data.store import Option, StoreWriter
+from cnnlab.data.store import Option
+from cnnlab.data.store_writer import StoreWriter
+from cnnlab.data.stored import ImageDataModule
 
 DIGITS_CLASSES = tuple("0123456789")
 

@@ -18,9 +18,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from cnnlab.config.ranges import Count, Fraction
-from cnnlab.data.datamodule import ImageDataModule
 from cnnlab.data.spec import DataSpec
-from cnnlab.data.store import SPLITS, Option, SplitWriter, StoreWriter
+from cnnlab.data.store import SPLITS, Option
+from cnnlab.data.store_writer import SplitWriter, StoreWriter
+from cnnlab.data.stored import ImageDataModule
 from cnnlab.errors import UserError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["image", "tabular", "tokens"]
-Target = Literal["classes", "values"]
+Kind = Literal["image", "tabular", "counts", "tokens"]
+Target = Literal["classes", "values", "image"]
 
 
 @dataclass(frozen=True)
@@ -14,9 +14,11 @@ class DataSpec:
 
     Args:
         name: name of the data set, as typed after ``data=``.
-        kind: ``image`` (uint8, channels first), ``tabular`` (float32 rows) or ``tokens`` (int64 ids).
+        kind: ``image`` (uint8, channels first), ``tabular`` (float32 rows), ``counts`` (of words, float32) or
+            ``tokens`` (int64 ids).
         input_shape: shape of one sample without the batch: ``(channels, height, width)`` for images.
-        target: ``classes`` (int64 labels ``0 <= y < outputs``) or ``values`` (float32 rows).
+        target: ``classes`` (int64 labels ``0 <= y < outputs``), ``values`` (float32 rows) or
+            ``image`` (uint8, of the input's shape).
         outputs: number of classes, or of values to predict.
         class_names: one name per class; empty where the target is values.
         feature_names: one name per column of a table; empty elsewhere.

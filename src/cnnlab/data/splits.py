@@ -1,6 +1,7 @@
 """Which samples are for training, validation and test: seeded, disjoint, stratified on demand."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from cnnlab.errors import UserError
 
 Indices = NDArray[np.int64]
+Digests = NDArray[np.uint64]
 SplitRule = Literal["official", "halve_test"]
 
 
@@ -57,35 +59,94 @@ def as_count(size: float | int, total: int, key: str) -> int:
     return count
 
 
-def draw(labels: Indices, count: int, seed: int, stratify: bool) -> Indices:
+def draw(labels: Indices, count: int, seed: int, stratify: bool, digests: Digests | None = None) -> Indices:
     """Choose ``count`` of the samples at random, with each class's share kept if ``stratify``.
 
     Args:
         labels: int64 class of each sample, shape ``(n,)``.
-        count: how many to choose, ``0 <= count <= n``.
+        count: how many to choose, ``0 <= count <= n``; where equal samples do not fit in, a few less.
         seed: the same seed chooses the same samples.
         stratify: give each class its share, rounded by largest remainder.
+        digests: uint64 ``(n,)``: samples of equal digest are chosen together or not at all.
 
     Returns:
-        Sorted int64 row numbers, shape ``(count,)``.
+        Sorted int64 row numbers.
 
     Examples:
         >>> draw(np.array([0, 0, 0, 0, 1, 1]), 3, seed=0, stratify=True).shape
         (3,)
     """
     order = np.random.default_rng(seed).permutation(len(labels))
+    if digests is not None and len(np.unique(digests)) == len(digests):
+        digests = None
     if not stratify:
-        return np.sort(order[:count])
+        return np.sort(_first(order, count, digests))
     classes, members = np.unique(labels, return_counts=True)
     shares = members * count / len(labels)
     quota = np.floor(shares).astype(np.int64)
     largest = np.argsort(-(shares - quota), kind="stable")[: count - quota.sum()]
     quota[largest] += 1
-    chosen = [order[labels[order] == c][:q] for c, q in zip(classes, quota, strict=True)]
+    by_class = labels if digests is None else _of_their_first(labels, digests)
+    chosen = [_first(order[by_class[order] == c], q, digests) for c, q in zip(classes, quota, strict=True)]
     return np.sort(np.concatenate(chosen))
 
 
-def cut(part: Part, labels: Indices, count: int, seed: int, stratify: bool) -> tuple[Part, Part]:
+def _of_their_first(labels: Indices, digests: Digests) -> Indices:
+    """Label of the first sample that is equal to each, since equal samples may differ in their labels."""
+    _, first, group = np.unique(digests, return_index=True, return_inverse=True)
+    return labels[first][group]
+
+
+def _first(order: Indices, count: int, digests: Digests | None) -> Indices:
+    """Take samples in this order until there are ``count``, equal ones together."""
+    if digests is None:
+        return order[:count]
+    groups: dict[int, list[int]] = {}
+    for row in order:
+        groups.setdefault(int(digests[row]), []).append(int(row))
+    chosen: list[int] = []
+    for rows in groups.values():
+        if len(chosen) + len(rows) <= count:
+            chosen += rows
+    return np.array(chosen, dtype=np.int64)
+
+
+def fold_numbers(
+    labels: Indices, folds: int, seed: int, stratify: bool, digests: Digests | None = None
+) -> Indices:
+    """Assign each sample to one of ``folds`` parts of (nearly) equal size, int64 ``(n,)``.
+
+    Args:
+        labels: int64 class of each sample.
+        folds: number of parts.
+        seed: seed of the assignment.
+        stratify: keep the share of each class in every part.
+        digests: samples of equal digest come into the same part.
+
+    Raises:
+        UserError: if there are more folds than samples.
+
+    Examples:
+        >>> np.bincount(fold_numbers(np.zeros(10, dtype=np.int64), 5, seed=0, stratify=False)).tolist()
+        [2, 2, 2, 2, 2]
+    """
+    digests = np.arange(len(labels), dtype=np.uint64) if digests is None else digests
+    _, first, group, sizes = np.unique(digests, return_index=True, return_inverse=True, return_counts=True)
+    if folds > len(first):
+        raise UserError(f"data.folds={folds}: allowed is 2 to {len(first)}, the number of different samples.")
+    order = np.random.default_rng(seed).permutation(len(first))
+    if stratify:
+        order = order[np.argsort(labels[first][order], kind="stable")]
+    # Dealt out like cards, class after class; a group of equal samples counts with its size.
+    before = np.cumsum(sizes[order]) - sizes[order]
+    number = np.empty(len(first), dtype=np.int64)
+    number[order] = before % folds
+    return number[group]
+
+
+def cut(
+    part: Part, labels: Indices, count: int, seed: int, stratify: bool, digests: Digests | None = None
+) -> tuple[Part, Part]:
     """Part ``part`` in two: what stays, and ``count`` samples drawn from it.
 
     Args:
@@ -94,8 +155,9 @@ def cut(part: Part, labels: Indices, count: int, seed: int, stratify: bool) -> t
         count: size of the drawn part.
         seed: seed of the draw.
         stratify: see :func:`draw`.
+        digests: likewise, of the whole stored split.
     """
-    drawn = draw(labels[part.rows], count, seed, stratify)
+    drawn = draw(labels[part.rows], count, seed, stratify, None if digests is None else digests[part.rows])
     stays = np.setdiff1d(np.arange(len(part.rows)), drawn, assume_unique=True)
     return Part(part.stored, part.rows[stays]), Part(part.stored, part.rows[drawn])
 
@@ -106,54 +168,74 @@ def split(
     rule: SplitRule = "official",
     validation: float | int | None = 0.1,
     test: float | int | None = None,
+    folds: int | None = None,
+    fold: int = 0,
     train_fraction: float = 1.0,
     stratify: bool = False,
     seed: int = 0,
+    digests: dict[str, Digests] | None = None,
 ) -> Splits:
     """Part the stored splits into train, validation and test.
 
     A stored validation split is used whole, whatever ``validation`` says. The stored test split stays
     whole but for ``rule="halve_test"``, of which a drawn half validates and the other tests, as in the
-    CIFAR-10 notebook. A data set that stores no test split gives up ``test`` of its train split.
+    CIFAR-10 notebook. A data set that stores no test split gives up ``test`` of its train split. With
+    ``folds`` the stored train split alone is used, and its part number ``fold`` tests.
 
     Args:
         labels: classes of each stored split, by its name (``train``, maybe ``val``, maybe ``test``).
         rule: ``official`` or ``halve_test``.
         validation: fraction or count of train that validates; None where a split of its own is stored.
         test: fraction or count of train that tests, for data sets without a test split.
+        folds: number of parts of a cross-validation; None is none.
+        fold: the part that tests, from 0.
         train_fraction: share of what is left to train that is trained on, ``0 < f <= 1``.
         stratify: keep the share of each class in every part.
         seed: seed of all draws; it is not the seed of the training.
+        digests: a digest of each sample's content: no two parts that are cut from one share a sample.
 
     Raises:
         UserError: if a part would be empty, or the rule does not fit the data set.
     """
-    train = Part("train", np.arange(len(labels["train"])))
-    test_part = Part("test", np.arange(len(labels["test"]))) if "test" in labels else None
-    if test_part is None:
-        if test is None:
-            raise UserError(
-                "data.test: this data set has no test split; data.test=0.2 takes a fifth of train."
-            )
-        train, test_part = cut(
-            train, labels["train"], as_count(test, len(train.rows), "data.test"), seed + 1, stratify
-        )
+    digests = digests or {}
+    part = partial(cut, stratify=stratify)
+    train, test_part = _set_test_aside(labels, test, folds, fold, stratify, seed + 1, digests)
     if rule == "halve_test":
         if test_part.stored != "test":
-            raise UserError("data.split=halve_test: this data set has no test split of its own to halve.")
+            raise UserError("data.split=halve_test: there is no test split of its own to halve.")
         half = len(test_part.rows) // 2
-        test_part, val = cut(test_part, labels["test"], half, seed, stratify)
-    elif "val" in labels:
+        test_part, val = part(test_part, labels["test"], half, seed, digests=digests.get("test"))
+    elif "val" in labels and folds is None:
         val = Part("val", np.arange(len(labels["val"])))
     elif validation is None:
         raise UserError(
             "data.validation: there is no validation split; data.validation=0.1 takes a tenth of train."
         )
     else:
-        train, val = cut(
-            train, labels["train"], as_count(validation, len(train.rows), "data.validation"), seed, stratify
-        )
+        count = as_count(validation, len(train.rows), "data.validation")
+        train, val = part(train, labels["train"], count, seed, digests=digests.get("train"))
     if train_fraction < 1:
-        keep = as_count(float(train_fraction), len(train.rows), "data.train_fraction")
-        _, train = cut(train, labels["train"], keep, seed + 2, stratify)
+        count = as_count(float(train_fraction), len(train.rows), "data.train_fraction")
+        _, train = part(train, labels["train"], count, seed + 2)
     return Splits(train, val, test_part)
+
+
+def _set_test_aside(
+    labels: dict[str, Indices],
+    test: float | int | None,
+    folds: int | None,
+    fold: int,
+    stratify: bool,
+    seed: int,
+    digests: dict[str, Digests],
+) -> tuple[Part, Part]:
+    train = Part("train", np.arange(len(labels["train"])))
+    if folds is not None:
+        number = fold_numbers(labels["train"], folds, seed, stratify, digests.get("train"))
+        return Part("train", np.flatnonzero(number != fold)), Part("train", np.flatnonzero(number == fold))
+    if "test" in labels:
+        return train, Part("test", np.arange(len(labels["test"])))
+    if test is None:
+        raise UserError("data.test: this data set has no test split; data.test=0.2 takes a fifth of train.")
+    count = as_count(test, len(train.rows), "data.test")
+    return cut(train, labels["train"], count, seed, stratify, digests.get("train"))

@@ -1,17 +1,11 @@
-"""Prepared data sets: one HDF5 file each, written whole or not at all, read into memory or memory-mapped."""
+"""Prepared data sets: one HDF5 file each, read into memory or memory-mapped."""
 
 import contextlib
-import hashlib
 import json
-import os
-import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryFile
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import h5py
 import numpy as np
@@ -20,158 +14,11 @@ from numpy.typing import NDArray
 
 from cnnlab.errors import UserError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SPLITS = ("train", "val", "test")
+# What a split may consist of, in the order of the checksum: images and labels, or token ids and labels.
+ARRAYS = ("images", "ids", "offsets", "labels")
 Option = str | int | float | bool
-
-_BLOCK = 256  # images held in memory at a time where a split may be larger than it
-
-
-class SplitWriter:
-    """One split that is written image by image; made by `StoreWriter.create`.
-
-    The images wait in a nameless file beside the store until their number is known, since only a data set
-    of a fixed size is contiguous, and only a contiguous one can be memory-mapped.
-    """
-
-    def __init__(self, folder: Path, image_shape: tuple[int, int, int]) -> None:
-        self._shape = image_shape
-        self._labels: list[int] = []
-        self._spool = TemporaryFile(dir=folder)  # noqa: SIM115 -- closed by the store's writer
-
-    def __len__(self) -> int:
-        return len(self._labels)
-
-    def append(self, image: NDArray[np.uint8], label: int) -> None:
-        """Add one image, uint8 of the split's image shape, and its label.
-
-        Raises:
-            ValueError: if the image has another shape or dtype.
-        """
-        if image.shape != self._shape or image.dtype != np.uint8:
-            raise ValueError(f"image is {image.dtype} {image.shape}, the split holds uint8 {self._shape}")
-        self._spool.write(image.tobytes())
-        self._labels.append(label)
-
-    def close(self) -> None:
-        """Give the waiting images up."""
-        self._spool.close()
-
-    def write_to(self, group: h5py.Group) -> None:
-        """Write ``images`` and ``labels`` into the group."""
-        count = len(self._labels)
-        images = _create(group, "images", (count, *self._shape), np.uint8)
-        self._spool.seek(0)
-        for start in range(0, count, _BLOCK):
-            stop = min(start + _BLOCK, count)
-            block = self._spool.read((stop - start) * int(np.prod(self._shape)))
-            images[start:stop] = np.frombuffer(block, np.uint8).reshape(-1, *self._shape)
-        _create(group, "labels", (count,), np.int64)[...] = np.array(self._labels, np.int64)
-
-
-class StoreWriter:
-    """Write a store beside its target and rename it when all is there; an exception leaves nothing.
-
-    Args:
-        path: where the store shall stand; its folder is created.
-        class_names: one name per class; may be set while writing, where the raw files tell.
-        source: where the data came from, for people.
-        verified: whether the raw files had the official checksums.
-        options: what the preparation depended on, such as the image size.
-
-    Raises:
-        UserError: if the folder cannot be written to.
-        ValueError: if a split is empty, unknown, written twice, or its arrays do not fit each other.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        *,
-        class_names: Sequence[str],
-        source: str,
-        verified: bool,
-        options: Mapping[str, Option],
-    ) -> None:
-        self.path = path
-        self.skipped: list[str] = []
-        self.class_names = tuple(class_names)
-        self._source = source
-        self._verified = verified
-        self._options = dict(options)
-        self._temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-        self._pending: dict[str, SplitWriter] = {}
-
-    def __enter__(self) -> Self:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = h5py.File(self._temporary, "x")
-        except OSError as error:
-            raise UserError(f"{self.path.parent}: prepared data cannot be written there: {error}") from error
-        return self
-
-    def add(self, split: str, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
-        """Write a whole split: images uint8 ``(N, H, W, C)``, labels int64 ``(N,)``."""
-        if images.dtype != np.uint8 or images.ndim != 4:
-            raise ValueError(f"{split}: images are {images.dtype} {images.shape}, not uint8 (N, H, W, C)")
-        if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
-            raise ValueError(f"{split}: labels are {labels.dtype} {labels.shape} for {len(images)} images")
-        group = self._new_split(split)
-        _create(group, "images", images.shape, np.uint8)[...] = images
-        _create(group, "labels", labels.shape, np.int64)[...] = labels
-
-    def create(self, split: str, image_shape: tuple[int, int, int]) -> SplitWriter:
-        """Begin a split that takes images ``(H, W, C)`` one at a time; what was appended is what it holds."""
-        self._new_split(split)
-        self._pending[split] = SplitWriter(self.path.parent, image_shape)
-        return self._pending[split]
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self._finish()
-        finally:
-            for split in self._pending.values():
-                split.close()
-            with contextlib.suppress(OSError, RuntimeError):  # a full disk makes closing fail as well
-                self._file.close()
-            self._temporary.unlink(missing_ok=True)
-
-    def _new_split(self, split: str) -> h5py.Group:
-        if split not in SPLITS:
-            raise ValueError(f"no split is called {split}; there are {', '.join(SPLITS)}")
-        return self._file.create_group(split)
-
-    def _finish(self) -> None:
-        for name, split in self._pending.items():
-            split.write_to(self._file[name])
-        self._check_labels()
-        self._file.attrs.update(
-            format_version=FORMAT_VERSION,
-            class_names=json.dumps(self.class_names),
-            source=self._source,
-            verified=self._verified,
-            options=json.dumps(self._options, sort_keys=True),
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            checksum=_checksum(self._file),
-            skipped=json.dumps(self.skipped),
-        )
-        self._file.close()
-        with self._temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        self._temporary.replace(self.path)
-
-    def _check_labels(self) -> None:
-        for name in self._file:
-            labels = self._file[name]["labels"][...]
-            if not len(labels):
-                raise ValueError(f"{name} holds no image")
-            if labels.min() < 0 or labels.max() >= len(self.class_names):
-                raise ValueError(
-                    f"{name}: labels {labels.min()}..{labels.max()} for {len(self.class_names)} classes"
-                )
 
 
 @dataclass(frozen=True)
@@ -181,18 +28,30 @@ class StoredSplit:
     Args:
         path: the store's file.
         name: ``train``, ``val`` or ``test``.
-        shape: shape of the images, ``(N, H, W, C)``.
+        shape: shape of the images, ``(N, H, W, C)``; of texts ``(N,)``.
     """
 
     path: Path
     name: str
-    shape: tuple[int, int, int, int]
+    shape: tuple[int, ...]
 
     def labels(self) -> NDArray[np.int64]:
         """Return the labels, int64 ``(N,)``."""
         with _reading(self.path) as file:
             labels: NDArray[np.int64] = _array(file, self.path, self.name, "labels")[...]
             return labels
+
+    def digests(self) -> NDArray[np.uint64]:
+        """Return a digest of each sample's content, uint64 ``(N,)``: equal samples have equal ones."""
+        with _reading(self.path) as file:
+            digests: NDArray[np.uint64] = _array(file, self.path, self.name, "digests")[...]
+            return digests
+
+    def ids(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return the token ids, int32, and the offsets of the samples, int64 ``(N + 1,)``."""
+        with _reading(self.path) as file:
+            ids, offsets = (_array(file, self.path, self.name, part)[...] for part in ("ids", "offsets"))
+            return ids, offsets
 
     def images(self, mapped: bool = False) -> torch.Tensor:
         """Return the images, uint8 ``(N, H, W, C)``.
@@ -223,6 +82,7 @@ class Store:
     options: dict[str, Option]
     checksum: str
     skipped: tuple[str, ...]
+    vocabulary: tuple[str, ...]
     splits: dict[str, StoredSplit]
 
 
@@ -246,7 +106,8 @@ def open_store(path: Path) -> Store | None:
             options=_json(attributes, "options", dict),
             checksum=str(attributes["checksum"]),
             skipped=tuple(_json(attributes, "skipped", list)),
-            splits={name: StoredSplit(path, name, (0, 0, 0, 0)) for name in SPLITS if name in names},
+            vocabulary=_vocabulary(file, path) if "vocabulary" in names else (),
+            splits={name: StoredSplit(path, name, ()) for name in SPLITS if name in names},
         )
         if "train" not in store.splits:
             raise _broken(path, "it holds no train split")
@@ -256,22 +117,46 @@ def open_store(path: Path) -> Store | None:
 
 
 def _split(file: h5py.File, path: Path, name: str, classes: int) -> StoredSplit:
-    images = _array(file, path, name, "images")
-    labels = _array(file, path, name, "labels")
-    if images.dtype != np.uint8 or images.ndim != 4 or images.id.get_offset() is None:
-        raise _broken(path, f"{name}/images is not uint8 of four dimensions")
-    if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
-        raise _broken(path, f"{name}/labels is not one int64 per image")
+    labels = _array(file, path, name, "labels")  # the first, since it refuses a link in place of the group
+    count = len(labels)
+    if "ids" in set(file[name]):
+        ids, offsets = (_array(file, path, name, part) for part in ("ids", "offsets"))
+        if ids.dtype != np.int32 or ids.ndim != 1 or not are_offsets(offsets[...], len(ids)):
+            raise _broken(path, f"{name}/ids and offsets do not fit each other")
+        shape: tuple[int, ...] = (len(offsets) - 1,)
+    else:
+        images = _array(file, path, name, "images")
+        if images.dtype != np.uint8 or images.ndim != 4 or images.id.get_offset() is None:
+            raise _broken(path, f"{name}/images is not uint8 of four dimensions")
+        shape = images.shape
+    if labels.dtype != np.int64 or labels.shape != shape[:1]:
+        raise _broken(path, f"{name}/labels is not one int64 per sample")
+    digests = _array(file, path, name, "digests")
+    if digests.dtype != np.uint64 or digests.shape != (count,):
+        raise _broken(path, f"{name}/digests is not one uint64 per sample")
     values = labels[...]
     if values.min() < 0 or values.max() >= classes:
         raise _broken(path, f"{name}/labels goes beyond its {classes} classes")
-    return StoredSplit(path, name, images.shape)
+    return StoredSplit(path, name, shape)
+
+
+def _vocabulary(file: h5py.File, path: Path) -> tuple[str, ...]:
+    words = _array(file, path, "", "vocabulary")
+    if words.dtype != np.uint8 or words.ndim != 1:
+        raise _broken(path, "vocabulary is not text")
+    return tuple(words[...].tobytes().decode().split("\n"))
+
+
+def are_offsets(offsets: NDArray[np.int64], total: int) -> bool:
+    """Whether these are the limits of samples that lie one after the other, ``total`` numbers in all."""
+    fits = offsets.dtype == np.int64 and offsets.ndim == 1 and len(offsets) > 1
+    return bool(fits and offsets[0] == 0 and offsets[-1] == total and (np.diff(offsets) >= 0).all())
 
 
 def _array(file: h5py.File, path: Path, split: str, name: str) -> h5py.Dataset:
     # Links, external and virtual storage have HDF5 read other files, and filters have it load plug-ins.
-    where = f"{split}/{name}"
-    for part in (split, where):
+    where = f"{split}/{name}".lstrip("/")
+    for part in filter(None, (split, where)):
         if not isinstance(file.get(part, getlink=True), h5py.HardLink):
             raise _broken(path, f"{part} is a link, not data")
     dataset = file[where]
@@ -280,20 +165,6 @@ def _array(file: h5py.File, path: Path, split: str, name: str) -> h5py.Dataset:
     if dataset.external or dataset.is_virtual or dataset.chunks:
         raise _broken(path, f"{where} is not stored in one piece inside the file")
     return dataset
-
-
-def _create(group: h5py.Group, name: str, shape: tuple[int, ...], dtype: type[Any]) -> h5py.Dataset:
-    return group.create_dataset(name, shape, dtype, fill_time="never")
-
-
-def _checksum(file: h5py.File) -> str:
-    digest = hashlib.sha256()
-    for name in [f"{split}/{part}" for split in SPLITS if split in file for part in ("images", "labels")]:
-        dataset = file[name]
-        digest.update(f"{name} {dataset.dtype.str} {dataset.shape};".encode())
-        for start in range(0, len(dataset), _BLOCK):
-            digest.update(dataset[start : start + _BLOCK].tobytes())
-    return digest.hexdigest()
 
 
 def _json(attributes: Mapping[str, Any], name: str, kind: type[Any]) -> Any:  # noqa: ANN401 -- `kind`

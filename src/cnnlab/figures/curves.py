@@ -53,8 +53,9 @@ def learning_curves(
 
     Args:
         history: columns of equal length by name: ``epoch``; ``train/loss``, ``val/loss``,
-            ``watched_test/loss``; the same with ``accuracy`` (0 to 1), drawn as error in %; ``lr``.
-            All but ``epoch`` and one loss may be missing. A value that is not finite is a gap.
+            ``watched_test/loss``; the same with ``accuracy`` (0 to 1), drawn as error in %, or with
+            ``mae``; ``lr``. All but ``epoch`` and one loss may be missing; a value that is not finite is a
+            gap.
         best_epoch: the epoch to mark, counted as in ``history["epoch"]``; None marks none.
         title: what stands above the panels.
 
@@ -71,6 +72,8 @@ def learning_curves(
     epochs, rate = columns["epoch"], columns.get("lr", np.array([]))
     losses = _pick(columns, "loss")
     errors = {name: 100.0 * (1.0 - accuracy) for name, accuracy in _pick(columns, "accuracy").items()}
+    label = "error (%)" if errors else "mean absolute error"
+    errors = errors or _pick(columns, "mae")
     has_rate = len(np.unique(rate[np.isfinite(rate)])) > 1
     ratios = [3.0] + [3.0] * bool(errors) + [1.0] * has_rate
     figure = new_figure(8.0, 5.0 if errors else 4.0)
@@ -81,7 +84,7 @@ def learning_curves(
     _scale_by_spread(panels[0], losses.values())
     if errors:
         _draw(panels[1], epochs, errors)
-        _finish(panels[1], "error (%)", best_epoch)
+        _finish(panels[1], label, best_epoch)
         _stay_above_zero(panels[1])
     if has_rate:
         # A rate holds for its whole epoch: steps, not slopes between epochs.

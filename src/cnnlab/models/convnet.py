@@ -108,7 +108,7 @@ class ConvNet(Network):
         dropout_dense: after the hidden dense layers, one for all or a list.
         l2_conv: factor of the sum of the squared kernels of the convolutions, added to the loss.
         l2_dense: likewise for the dense layers, the output layer included.
-        init: ``torch``, or ``keras``: Glorot-uniform kernels and zero biases.
+        init: ``torch``, ``keras`` or ``he``, see :func:`initialise`.
         memory_format: ``auto`` is channels last, which is the faster one.
 
     Raises:
@@ -160,6 +160,7 @@ class ConvNet(Network):
             act=activation,
             negative_slope=negative_slope,
             norm=norm_dense,
+            norm_key="model.norm_dense",
             norm_momentum=norm_momentum,
             norm_eps=norm_eps,
             dropout=dropout_dense,

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "none"]
 NormPlace = Literal["none", "before", "after"]
+DenseNormPlace = Literal["none", "before", "after", "after_dropout"]
 Padding = Literal["same", "valid"]
-Init = Literal["torch", "keras"]
+Init = Literal["torch", "keras", "he"]
 
 
 class Network(nn.Module):
@@ -86,14 +87,19 @@ def activation(name: Activation, negative_slope: float = 0.01) -> nn.Module:
 
 
 def initialise(network: nn.Module, init: Init) -> None:
-    """Draw the kernels anew: ``keras`` is Glorot-uniform with zero biases, ``torch`` leaves them as built.
+    """Draw the kernels anew, with zero biases; ``torch`` leaves all as built.
 
-    Glorot and Bengio, Understanding the difficulty of training deep feedforward networks, 2010.
+    ``keras`` is Glorot-uniform (Glorot and Bengio, Understanding the difficulty of training deep feedforward
+    networks, 2010). ``he`` is normal with the variance ``2 / inputs``, which keeps a signal's size through
+    any number of ReLUs, where torch's own draw shrinks it (He et al., Delving deep into rectifiers, 2015).
     """
     if init == "torch":
         return
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
-            nn.init.xavier_uniform_(layer.weight)
+            if init == "keras":
+                nn.init.xavier_uniform_(layer.weight)
+            else:
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

@@ -2,14 +2,14 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from torch import Tensor, nn
 
 from cnnlab.config.ranges import Count, NotNegative, Positive, Share, UpToOne
 from cnnlab.data.spec import DataSpec
 from cnnlab.errors import UserError
-from cnnlab.models.layers import Activation, Init, Network, NormPlace, activation, initialise
+from cnnlab.models.layers import Activation, DenseNormPlace, Init, Network, activation, initialise
 from cnnlab.models.module import NetworkModule
 
 T = TypeVar("T")
@@ -41,7 +41,8 @@ def dense_layers(
     *,
     act: Activation,
     negative_slope: float,
-    norm: NormPlace,
+    norm: DenseNormPlace | Sequence[DenseNormPlace],
+    norm_key: str,
     norm_momentum: float,
     norm_eps: float,
     dropout: float | Sequence[float],
@@ -49,15 +50,20 @@ def dense_layers(
 ) -> OrderedDict[str, nn.Module]:
     """Hidden dense layers with norm, activation and dropout, then the output layer without any."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    for i, (width, p) in enumerate(zip(hidden, per_layer(dropout, len(hidden), dropout_key), strict=True), 1):
+    # A text is a sequence too, of texts: the type checker cannot tell one place from a list of them.
+    places: list[DenseNormPlace] = per_layer(cast(Any, norm), len(hidden), norm_key)
+    dropouts = per_layer(dropout, len(hidden), dropout_key)
+    for i, (width, place, p) in enumerate(zip(hidden, places, dropouts, strict=True), 1):
         layers[f"dense{i}"] = nn.Linear(inputs, width)
-        if norm == "before":
+        if place == "before":
             layers[f"norm{i}"] = nn.BatchNorm1d(width, norm_eps, norm_momentum)
         layers[f"{act}{i}"] = activation(act, negative_slope)
-        if norm == "after":
+        if place == "after":
             layers[f"norm{i}"] = nn.BatchNorm1d(width, norm_eps, norm_momentum)
         if p:
             layers[f"dropout{i}"] = nn.Dropout(p)
+        if place == "after_dropout":
+            layers[f"norm{i}"] = nn.BatchNorm1d(width, norm_eps, norm_momentum)
         inputs = width
     layers["output"] = nn.Linear(inputs, outputs)
     return layers
@@ -74,12 +80,12 @@ class MLP(Network):
         hidden: widths of the hidden layers.
         activation: by name, after each hidden layer.
         negative_slope: of ``leaky_relu``.
-        norm: batch norm ``before`` or ``after`` the activations, or ``none``.
+        norm: batch norm ``before`` or ``after`` the activations, ``after_dropout``, or ``none``, or a list.
         norm_momentum: share of the new batch in the running statistics (Keras's momentum is 1 less this).
         norm_eps: added to the variance.
         dropout: after the hidden layers, one for all or a list.
         l2: factor of the sum of the squared kernels, added to the loss.
-        init: ``torch``, or ``keras``: Glorot-uniform kernels and zero biases.
+        init: ``torch``, ``keras`` or ``he``, see :func:`initialise`.
 
     Examples:
         >>> sum(p.numel() for p in MLP((1, 28, 28), 10, hidden=[100]).parameters())
@@ -94,7 +100,7 @@ class MLP(Network):
         hidden: Sequence[Count] = (),
         activation: Activation = "relu",
         negative_slope: NotNegative = 0.01,
-        norm: NormPlace = "none",
+        norm: DenseNormPlace | Sequence[DenseNormPlace] = "none",
         norm_momentum: UpToOne = 0.1,
         norm_eps: Positive = 1e-5,
         dropout: Share | Sequence[Share] = 0.0,
@@ -114,6 +120,7 @@ class MLP(Network):
                 act=activation,
                 negative_slope=negative_slope,
                 norm=norm,
+                norm_key="model.norm",
                 norm_momentum=norm_momentum,
                 norm_eps=norm_eps,
                 dropout=dropout,

@@ -4,7 +4,7 @@ import inspect
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -12,16 +12,22 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from cnnlab.config.ranges import Share
-from cnnlab.data.batches import Batch
-from cnnlab.data.spec import DataSpec
+from cnnlab.data.samples import Batch
+from cnnlab.data.spec import DataSpec, Kind
 from cnnlab.errors import TrainingError, UserError
 from cnnlab.models.layers import Network
-from cnnlab.models.objectives import Classification, squared_kernels
+from cnnlab.models.objectives import Loss, objective_for, squared_kernels
 from cnnlab.models.preprocess import Preprocess, Step
 from cnnlab.optim.fused import MakeOptimizer, fused
 from cnnlab.optim.schedules import Schedule
 
 EVALUATED = ("val", "watched_test")
+AUTOMATIC_STEPS: dict[Kind, tuple[Step, ...]] = {
+    "image": ("scale",),
+    "tabular": ("featurewise_std",),
+    "counts": (),
+    "tokens": (),
+}
 
 
 class Sums:
@@ -34,25 +40,25 @@ class Sums:
     def __init__(self, device: torch.device) -> None:
         # Doubles, since a float's sum of ones stops growing at 2**24 samples.
         kind = torch.float32 if device.type == "mps" else torch.float64
-        self.loss, self.correct = (torch.zeros((), dtype=kind, device=device) for _ in range(2))
+        self.loss, self.metric = (torch.zeros((), dtype=kind, device=device) for _ in range(2))
         self.count = 0.0
 
-    def add(self, loss: Tensor, correct: Tensor, count: int) -> None:
-        """Add a batch: its mean loss, the number of its right answers, its size."""
+    def add(self, loss: Tensor, metric: Tensor, count: int) -> None:
+        """Add a batch: its mean loss, the sum of its metric, its size."""
         self.loss.add_(loss, alpha=count)
-        self.correct.add_(correct)
+        self.metric.add_(metric)
         self.count += count
 
     def add_totals(self, totals: Sequence[float]) -> None:
         """Add what :meth:`totals` gave, as numbers."""
-        loss, correct, count = totals
+        loss, metric, count = totals
         self.loss.add_(loss)
-        self.correct.add_(correct)
+        self.metric.add_(metric)
         self.count += count
 
     def totals(self) -> Tensor:
-        """Sum of losses, number of right answers, number of samples: ``(3,)`` on the device."""
-        return torch.stack([self.loss, self.correct, torch.full_like(self.loss, self.count)])
+        """Sum of losses, sum of the metric, number of samples: ``(3,)`` on the device."""
+        return torch.stack([self.loss, self.metric, torch.full_like(self.loss, self.count)])
 
 
 class NetworkModule(pl.LightningModule):
@@ -65,8 +71,10 @@ class NetworkModule(pl.LightningModule):
         spec: shape and classes of the data.
         optimizer: makes the optimizer from the parameters; None where the network is not trained.
         schedule: the learning rate's course; None keeps it.
-        preprocess: fitted steps between raw data and network, see :class:`Preprocess`.
-        label_smoothing: see :class:`Classification`.
+        preprocess: fitted steps between raw data and network, see :class:`Preprocess`; ``auto`` is ``scale``
+            for images, ``featurewise_std`` for tables, and nothing for texts.
+        loss: what is minimised; ``auto`` is cross-entropy for classes, the squared error for values.
+        label_smoothing: see :class:`CrossEntropy`.
 
     Raises:
         UserError: if the network cannot take this data.
@@ -81,7 +89,8 @@ class NetworkModule(pl.LightningModule):
         *,
         optimizer: MakeOptimizer | None = None,
         schedule: Schedule | None = None,
-        preprocess: Sequence[Step] = ("scale",),
+        preprocess: Literal["auto"] | Sequence[Step] = "auto",
+        loss: Loss = "auto",
         label_smoothing: Share = 0.0,
         **network: Any,  # noqa: ANN401 - checked by the network's own signature
     ) -> None:
@@ -89,12 +98,14 @@ class NetworkModule(pl.LightningModule):
         self.check(spec)
         self.spec = spec
         self.make_optimizer, self.schedule = optimizer, schedule
-        self.objective = Classification(label_smoothing)
-        self.preprocess = Preprocess(spec.input_shape, list(preprocess))
-        self.network = self.network_class(spec.input_shape, spec.outputs, **network)
+        self.objective = objective_for(spec, loss, label_smoothing)
+        steps = AUTOMATIC_STEPS[spec.kind] if preprocess == "auto" else preprocess
+        self.preprocess = Preprocess(spec.input_shape, list(steps))
+        self.network = self.make_network(spec, **network)
         self.sums: dict[str, Sums] = {}
         self.restored: dict[str, Sequence[float]] = {}
         self.kept_outputs: list[Tensor] = []
+        self.kept_targets: list[Tensor] = []
 
     def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
         """Show the network's settings in the signature, where the check of a config looks."""
@@ -103,6 +114,15 @@ class NetworkModule(pl.LightningModule):
         networks = list(inspect.signature(cls.network_class).parameters.values())
         keywords = [p for p in networks if p.kind is p.KEYWORD_ONLY]
         cls.__signature__ = inspect.Signature([*own, *keywords])  # type: ignore[attr-defined]
+
+    @property
+    def network_dtype(self) -> torch.dtype:
+        """Type of what the network takes: ids stay what they are, all else is float32."""
+        return torch.int64 if self.spec.kind == "tokens" else torch.float32
+
+    def make_network(self, spec: DataSpec, **settings: Any) -> Network:  # noqa: ANN401
+        """Build the network for this data."""
+        return self.network_class(spec.input_shape, self.objective.outputs, **settings)
 
     @classmethod
     @abstractmethod
@@ -127,11 +147,11 @@ class NetworkModule(pl.LightningModule):
     def _shared_step(self, part: str, batch: Batch) -> tuple[Tensor, Tensor]:
         raw, targets = batch
         outputs = self(raw)
-        loss, correct = self.objective(outputs, targets, train=part == "train")
+        loss, metric = self.objective(outputs, targets, train=part == "train")
         if part not in self.sums:
             self.sums[part] = Sums(loss.device)
             self.sums[part].add_totals(self.restored.pop(part, (0.0, 0.0, 0.0)))
-        self.sums[part].add(loss.detach(), correct, len(targets))
+        self.sums[part].add(loss.detach(), metric, len(targets))
         return loss, outputs
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -151,6 +171,7 @@ class NetworkModule(pl.LightningModule):
         """Keep the outputs for a batch of the test set."""
         _, outputs = self._shared_step("test", batch)
         self.kept_outputs.append(outputs.float().cpu())
+        self.kept_targets.append(batch[1].cpu())
 
     def take_sums(self, part: str) -> dict[str, float]:
         """Mean loss and metrics of a part since the last call, by their logged names."""
@@ -158,8 +179,8 @@ class NetworkModule(pl.LightningModule):
         if sums is None:
             return {}
         totals = self.trainer.strategy.reduce(sums.totals(), reduce_op="sum")
-        loss, correct, count = torch.as_tensor(totals).tolist()
-        return {f"{part}/loss": loss / count, f"{part}/accuracy": correct / count}
+        loss, metric, count = torch.as_tensor(totals).tolist()
+        return {f"{part}/loss": loss / count, f"{part}/{self.objective.metric}": metric / count}
 
     def on_train_epoch_start(self) -> None:
         """Note the rate that the epoch begins with."""
@@ -184,6 +205,7 @@ class NetworkModule(pl.LightningModule):
     def on_test_epoch_start(self) -> None:
         """Forget the outputs of an earlier test."""
         self.kept_outputs.clear()
+        self.kept_targets.clear()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the sums of an unfinished epoch."""

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.errors import UserError, did_you_mean
+from cnnlab.models.impute import Impute
 
 Step = Literal[
     "scale",
+    "impute",
     "samplewise_center",
     "samplewise_std",
     "featurewise_center",
@@ -49,6 +51,8 @@ def checked_steps(steps: Sequence[str], input_shape: tuple[int, ...]) -> frozens
             )
         if list(steps).count(step) > 1:
             raise UserError(f"model.preprocess names {step!r} more than once.")
+    if "impute" in steps and len(input_shape) != 1:
+        raise UserError("model.preprocess: impute is for tables, in which values may be missing.")
     if "zca" in steps and "featurewise_std" in steps:
         raise UserError("model.preprocess: zca already scales, so leave out featurewise_std.")
     if "zca" in steps and prod(input_shape) > ZCA_MOST_FEATURES:
@@ -69,6 +73,7 @@ class Preprocess(nn.Module):
     Whatever order they are given in, the steps are done in that of :data:`PREPROCESS_STEPS`:
 
     - ``scale``: divide by 255.
+    - ``impute``: put the column's mean in place of what is missing in a table, see :class:`Impute`.
     - ``samplewise_center``, ``samplewise_std``: each sample's own mean to 0, its deviation to 1.
     - ``featurewise_center``, ``featurewise_std``: likewise each channel, over all training images.
     - ``zca``: whiten (Krizhevsky, "Learning multiple layers of features from tiny images", 2009, appendix A).
@@ -104,6 +109,7 @@ class Preprocess(nn.Module):
         self.input_shape = tuple(input_shape)
         self.steps = checked_steps(steps, self.input_shape)
         # A bool beside the buffer, since to ask a buffer in each forward would wait for the GPU.
+        self.impute = Impute(self.input_shape[0]) if "impute" in self.steps else None
         self.is_fitted = not self.steps & FEATUREWISE
         # Where nothing comes between the two, the scaling is part of the featurewise step.
         self.folds_scale = "scale" in self.steps and not self.is_fitted and not self.steps & SAMPLEWISE
@@ -120,6 +126,11 @@ class Preprocess(nn.Module):
             self.register_buffer("offset", torch.empty(0), persistent=False)
             self.register_buffer("factor", torch.empty(0), persistent=False)
             self._fold()
+
+    @property
+    def all_fitted(self) -> bool:
+        """Whether nothing is left to be fitted."""
+        return self.is_fitted and (self.impute is None or self.impute.is_fitted)
 
     def extra_repr(self) -> str:
         """Name the steps."""
@@ -141,6 +152,9 @@ class Preprocess(nn.Module):
             raise ValueError(
                 f"images of shape {tuple(images.shape)} do not fit an input of shape {self.input_shape}."
             )
+        if self.impute is not None:
+            self.impute.fit(images)
+            images = self.impute(images)
         if not self.steps & FEATUREWISE:
             return
         moments = Moments(self.input_shape[0], products="zca" in self.steps)
@@ -171,7 +185,7 @@ class Preprocess(nn.Module):
         if not self.steps:
             return x.to(torch.float32) if x.dtype == torch.uint8 else x
         # A copy even of a float32 batch, which belongs to the caller: all that follows works in place.
-        x = x.to(torch.float32, copy=True)
+        x = x.to(torch.float32, copy=True) if self.impute is None else self.impute(x)
         if not self.folds_scale:
             x = self._samplewise(self._scaled(x))
         if not self.steps & FEATUREWISE:

@@ -1,16 +1,20 @@
 """Checkpoints: written beside their target and renamed, read as tensors and plain containers only."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor, nn
 
 from cnnlab.errors import UserError, reason
 from cnnlab.files import replacing
+from cnnlab.models.objectives import Objective
+
+AUTO = "auto"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -30,11 +34,40 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             torch.save(checkpoint, temporary)
 
 
+def followed(pl_module: pl.LightningModule) -> tuple[str, str]:
+    """Validation's name of what a module's objective is followed by, and which way is better."""
+    objective = pl_module.objective
+    if not isinstance(objective, Objective):
+        raise TypeError(f"{type(pl_module).__name__} has no objective")
+    if objective.higher_is_better:
+        return f"val/{objective.metric}", "max"
+    return "val/loss", "min"
+
+
+class Stopping(EarlyStopping):
+    """Lightning's EarlyStopping; with the monitor ``auto`` it looks at what the best epoch is chosen by."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Look at what the network's objective is followed by, where the config leaves it open."""
+        if self.monitor == AUTO:
+            self.monitor, self.mode = followed(pl_module)
+            self.min_delta = abs(self.min_delta) * (1 if self.mode == "max" else -1)
+            self.best_score = torch.tensor(math.inf if self.mode == "min" else -math.inf)
+        super().setup(trainer, pl_module, stage)
+
+
 class BestAndLast(ModelCheckpoint):
     """Lightning's ModelCheckpoint, keeping the best epoch and the last; of equal epochs the later one.
 
     On a small validation set many epochs are equal, and under a falling rate the later is the better one.
     """
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Look at what the network's objective is followed by, where the config leaves it open."""
+        super().setup(trainer, pl_module, stage)
+        if self.monitor == AUTO:
+            self.monitor, self.mode = followed(pl_module)
+            self.kth_value = torch.tensor(math.inf if self.mode == "min" else -math.inf)
 
     @property
     def state_key(self) -> str:

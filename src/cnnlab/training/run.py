@@ -12,13 +12,14 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_utilities.core.rank_zero import rank_zero_only
+from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from cnnlab.config.check import check
 from cnnlab.config.make import make
 from cnnlab.data.batches import mixed_seed
-from cnnlab.data.datamodule import ImageDataModule
+from cnnlab.data.datamodule import DataModule
 from cnnlab.errors import TrainingError, UserError, reason
 from cnnlab.figures.confusion import confusion_matrix
 from cnnlab.figures.curves import learning_curves
@@ -37,7 +38,7 @@ SHOWN_IMAGES = 32
 TERMINATED = 143  # the shell's code for SIGTERM
 
 
-def build(cfg: DictConfig) -> tuple[ImageDataModule, NetworkModule]:
+def build(cfg: DictConfig) -> tuple[DataModule, NetworkModule]:
     """Make data module and model from a config, without touching the data's files.
 
     The initial weights depend on the seed and the network alone.
@@ -45,7 +46,7 @@ def build(cfg: DictConfig) -> tuple[ImageDataModule, NetworkModule]:
     Raises:
         UserError: if the model cannot take the data, or a value is out of range.
     """
-    data: ImageDataModule = make("data", cfg.data)
+    data: DataModule = make("data", cfg.data)
     torch.manual_seed(cfg.seed)
     model: NetworkModule = make(
         "model",
@@ -113,7 +114,7 @@ class Run:
     def go(self) -> None:
         """Build, prepare, fit, restore the best weights, test, and write."""
         self.data, self.model = build(self.cfg)
-        description = describe(self.model.network, self.data.spec.input_shape, torch.float32)
+        description = describe(self.model.network, self.data.spec.input_shape, self.model.network_dtype)
         self.result.parameters = description.parameters
         self.result.parameters_trained = description.trained
         self._build_trainer()
@@ -159,21 +160,23 @@ class Run:
         self.result.samples = self.data.counts()
         self.result.skipped = list(self.data.skipped)
         self.result.data_fingerprint = self.data.fingerprint()
-        if not self.model.preprocess.is_fitted:
-            self.model.preprocess.fit(self.data.training_images())
+        if not self.model.preprocess.all_fitted:
+            self.model.preprocess.fit(self.data.training_inputs())
 
     def _show_start(self, description: Description) -> None:
         """Write the network's table, and the first batch as the network will see it."""
-        if not self.boards:
-            return
-        loader = self.data.train_dataloader()
-        images, labels = loader.block(loader.order(0), 0, 0)[0]
-        shown = images[:SHOWN_IMAGES].permute(0, 2, 3, 1).numpy()
-        names = [self.data.spec.class_names[label] for label in labels[:SHOWN_IMAGES]]
-        figure = image_grid(shown, names)
         for board in self.boards:
             board.log_text("network", description.as_markdown())
             board.log_text("config", f"```yaml\n{OmegaConf.to_yaml(self.cfg, resolve=True)}```")
+        if not self.boards or self.data.spec.kind != "image":
+            return
+        loader = self.data.train_dataloader()
+        images, labels = loader.block(loader.order(0), 0, 0)[0]
+        shown = images[:SHOWN_IMAGES].permute(0, 2, 3, 1).cpu().numpy()
+        classes = self.data.spec.class_names
+        names = [classes[label] for label in labels[:SHOWN_IMAGES]] if classes else None
+        figure = image_grid(shown, names)
+        for board in self.boards:
             board.log_figure("first batch", figure)
 
     def _fit(self) -> None:
@@ -200,8 +203,7 @@ class Run:
         self.outputs = torch.cat(self.model.kept_outputs)
         part = self.data.splits.test
         self.rows = torch.from_numpy(part.rows)[: len(self.outputs)]
-        _, labels = self.data.tensors(part.stored)
-        self.targets = labels.cpu()[self.rows]
+        self.targets = torch.cat(self.model.kept_targets)
         self.result.test = self.model.objective.measure(self.outputs, self.targets)
         self.result.weights_fingerprint = weights_fingerprint(self.model)
 
@@ -216,14 +218,13 @@ class Run:
 
     def _write_figures(self, best: int | None) -> None:
         spec, figures = self.data.spec, self.folder / "figures"
-        predicted = self.outputs.argmax(1)
-        counts = torch.bincount(self.targets * spec.outputs + predicted, minlength=spec.outputs**2)
         title = f"{type(self.model.network).__name__} on {spec.name}, seed {self.cfg.seed}"
-        made = {
-            "confusion matrix": confusion_matrix(
-                counts.view(spec.outputs, spec.outputs).numpy(), spec.class_names, title=f"Test of {title}"
-            )
-        }
+        made: dict[str, Figure] = {}
+        if spec.target == "classes":
+            predicted = self.model.objective.outputs_for_users(self.outputs).argmax(1)
+            counts = torch.bincount(self.targets * spec.outputs + predicted, minlength=spec.outputs**2)
+            matrix = counts.view(spec.outputs, spec.outputs).numpy()
+            made["confusion matrix"] = confusion_matrix(matrix, spec.class_names, title=f"Test of {title}")
         if self.records.rows:
             made["learning curves"] = learning_curves(self.records.history(), best_epoch=best, title=title)
         for name, figure in made.items():

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+import torch
+
+from cnnlab.data.text import IMDB
+
+GOOD = ["a fine film", "fine fine work", "what a film", "a joy"]
+BAD = ["a dull film", "dull dull work", "what a bore", "no joy"]
+
+
+@pytest.fixture
+def ready(tmp_path):
+    for split in ("train", "test"):
+        for name, texts in (("pos", GOOD), ("neg", BAD)):
+            folder = tmp_path / "aclImdb" / split / name
+            folder.mkdir(parents=True)
+            for i, text in enumerate(texts):
+                (folder / f"{i}_7.txt").write_text(text + (" again" if split == "test" else ""))
+
+    def make(**settings):
+        settings = {"validation": 2, "length": 4, "words": 30, **settings}
+        data = IMDB(root=tmp_path, store=tmp_path / "store", verify=False, **settings)
+        data.prepare_data()
+        data.setup()
+        return data
+
+    return make
+
+
+def test_both_views_come_from_the_same_ids(ready):
+    sequences, counts = ready(), ready(view="counts")
+    assert sequences.store_path == counts.store_path
+    (ids, labels), (words, same) = (next(iter(data.test_dataloader())) for data in (sequences, counts))
+    assert torch.equal(labels, same)
+    assert labels.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    for row, counted in zip(ids, words, strict=True):
+        expected = np.bincount(row[row > 0], minlength=30)
+        assert counted.tolist() == expected.tolist()
+
+
+def test_the_vocabulary_is_that_of_train(ready):
+    vocabulary = ready().opened.vocabulary
+    assert "dull" in vocabulary
+    assert "again" not in vocabulary
+
+
+def test_the_spec_is_known_before_any_file_is_read(tmp_path):
+    spec = IMDB(root=tmp_path / "nowhere", view="counts", words=500).spec
+    assert (spec.kind, spec.input_shape, spec.outputs) == ("counts", (500,), 2)
+    assert not list(tmp_path.iterdir())
