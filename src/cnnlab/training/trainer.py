@@ -25,7 +25,8 @@ def has_bf16(accelerator: str) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if accelerator not in ("auto", "cpu"):
         return False
-    capabilities = torch.cpu.get_capabilities()
+    # Older releases of torch cannot tell, and then 32 bits are the safe choice.
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
