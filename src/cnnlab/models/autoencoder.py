@@ -13,8 +13,17 @@ from torch import Tensor, nn
 
 from cnnlab.config.ranges import Count, NotNegative, Positive, UpToOne
 from cnnlab.errors import UserError
-from cnnlab.models.convnet import RISING, MemoryFormat
-from cnnlab.models.layers import Activation, Init, Network, NormPlace, SameConv2d, activation, initialise
+from cnnlab.models.convnet import MemoryFormat
+from cnnlab.models.layers import (
+    Activation,
+    Init,
+    Network,
+    NormPlace,
+    SameConv2d,
+    activation,
+    add_max_pool,
+    initialise,
+)
 from cnnlab.models.mlp import per_layer
 
 
@@ -77,10 +86,7 @@ class Autoencoder(Network):
         width = input_shape[0]
         for i, filters in enumerate(channels, 1):
             encoder.update(self._convolution(i, width, filters, kernels[i - 1]))
-            last = next(reversed(encoder))
-            encoder[f"pool{i}"] = nn.MaxPool2d(2)
-            if isinstance(encoder[last], RISING):
-                encoder.move_to_end(last)  # The same result from a quarter of the activations.
+            add_max_pool(encoder, f"pool{i}", nn.MaxPool2d(2))
             width = filters
         self.encoder = nn.Sequential(encoder)
         decoder: OrderedDict[str, nn.Module] = OrderedDict()

@@ -22,15 +22,15 @@ from cnnlab.models.layers import (
     Padding,
     SameConv2d,
     activation,
+    add_max_pool,
     conv_size,
     initialise,
+    kernels,
 )
 from cnnlab.models.mlp import dense_layers, per_layer
 from cnnlab.models.module import NetworkModule
 
 Pool = Literal["max", "avg", "conv"]
-# They commute with a maximum: max(act(x)) = act(max(x)).
-RISING = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.Tanh, nn.Sigmoid)
 MemoryFormat = Literal["auto", "channels_last", "contiguous"]
 
 
@@ -191,12 +191,10 @@ class ConvNet(Network):
             height, width = sizes
             if stage.entry == "P" and self.pool != "conv":
                 pools += 1
-                kind = nn.MaxPool2d if self.pool == "max" else nn.AvgPool2d
-                layers[f"pool{pools}"] = kind(stage.kernel_size, stage.stride)
-                last = next(reversed(list(layers)[:-1]), "")
-                if self.pool == "max" and isinstance(layers.get(last), RISING):
-                    # The same result from a quarter of the activations: deep_cnn's step is a tenth shorter.
-                    layers.move_to_end(last)
+                if self.pool == "max":
+                    add_max_pool(layers, f"pool{pools}", nn.MaxPool2d(stage.kernel_size, stage.stride))
+                else:
+                    layers[f"pool{pools}"] = nn.AvgPool2d(stage.kernel_size, stage.stride)
             else:
                 convs += 1
                 filters = channels if stage.entry == "P" else int(stage.entry)
@@ -226,12 +224,7 @@ class ConvNet(Network):
 
     def penalised(self) -> list[tuple[float, Tensor]]:
         """Each kernel with the factor of its squared sum in the loss."""
-        return [
-            (factor, m.weight)
-            for part, factor in ((self.features, self.l2_conv), (self.classifier, self.l2_dense))
-            for m in part
-            if factor and isinstance(m, (nn.Conv2d, nn.Linear))
-        ]
+        return [*kernels(self.features, self.l2_conv), *kernels(self.classifier, self.l2_dense)]
 
 
 class ConvNetModule(NetworkModule):

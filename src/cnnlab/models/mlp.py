@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from cnnlab.config.ranges import Count, NotNegative, Positive, Share, UpToOne
 from cnnlab.data.spec import DataSpec
 from cnnlab.errors import UserError
-from cnnlab.models.layers import Activation, DenseNormPlace, Init, Network, activation, initialise
+from cnnlab.models.layers import Activation, DenseNormPlace, Init, Network, activation, initialise, kernels
 from cnnlab.models.module import NetworkModule
 
 T = TypeVar("T")
@@ -137,7 +137,7 @@ class MLP(Network):
 
     def penalised(self) -> list[tuple[float, Tensor]]:
         """Each kernel with the factor of its squared sum in the loss."""
-        return [(self.l2, m.weight) for m in self.layers if isinstance(m, nn.Linear)] if self.l2 else []
+        return kernels(self.layers, self.l2)
 
 
 class MLPModule(NetworkModule):

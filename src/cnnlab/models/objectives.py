@@ -59,7 +59,19 @@ class Objective(ABC):
         return outputs.float()
 
 
-class CrossEntropy(Objective):
+class OfClasses(Objective):
+    """One output for each class; the largest is the answer."""
+
+    metric = "accuracy"
+
+    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+        """Loss, accuracy, top-5 accuracy from ten classes on, macro F1."""
+        loss, correct = self(outputs, targets, train=False)
+        measured = {"loss": loss, "accuracy": correct.double() / len(targets)}
+        return as_floats(measured | of_classes(outputs, targets, self.spec.outputs))
+
+
+class CrossEntropy(OfClasses):
     """Cross-entropy over classes, and the share of correct answers.
 
     Args:
@@ -74,8 +86,6 @@ class CrossEntropy(Objective):
         (1.1269, 1)
     """
 
-    metric = "accuracy"
-
     def __init__(self, spec: DataSpec, label_smoothing: float = 0.0) -> None:
         super().__init__(spec)
         self.label_smoothing = label_smoothing
@@ -89,12 +99,6 @@ class CrossEntropy(Objective):
     def outputs_for_users(self, outputs: Tensor) -> Tensor:
         """Probabilities ``(n, classes)``, float32."""
         return outputs.float().softmax(1)
-
-    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-        """Loss, accuracy, top-5 accuracy from ten classes on, macro F1."""
-        loss, correct = self(outputs, targets, train=False)
-        measured = {"loss": loss, "accuracy": correct.double() / len(targets)}
-        return as_floats(measured | of_classes(outputs, targets, self.spec.outputs))
 
 
 class BinaryCrossEntropy(Objective):
@@ -143,7 +147,7 @@ class BinaryCrossEntropy(Objective):
         return as_floats(measured | of_classes(probabilities, targets, 2))
 
 
-class OneHotSquaredError(Objective):
+class OneHotSquaredError(OfClasses):
     """Mean squared error to the one-hot class, as Keras's ``mse`` counts it: over samples and classes.
 
     Examples:
@@ -153,18 +157,10 @@ class OneHotSquaredError(Objective):
         (0.5, 1)
     """
 
-    metric = "accuracy"
-
     def __call__(self, outputs: Tensor, targets: Tensor, *, train: bool) -> tuple[Tensor, Tensor]:
         """See the base class."""
         loss = F.mse_loss(outputs.float(), F.one_hot(targets, self.spec.outputs).float())
         return loss, (outputs.detach().argmax(1) == targets).sum()
-
-    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-        """Loss, accuracy, top-5 accuracy from ten classes on, macro F1."""
-        loss, correct = self(outputs, targets, train=False)
-        measured = {"loss": loss, "accuracy": correct.double() / len(targets)}
-        return as_floats(measured | of_classes(outputs, targets, self.spec.outputs))
 
 
 class SquaredError(Objective):

@@ -108,8 +108,8 @@ class Preprocess(nn.Module):
         super().__init__()
         self.input_shape = tuple(input_shape)
         self.steps = checked_steps(steps, self.input_shape)
-        # A bool beside the buffer, since to ask a buffer in each forward would wait for the GPU.
         self.impute = Impute(self.input_shape[0]) if "impute" in self.steps else None
+        # A bool beside the buffer, since to ask a buffer in each forward would wait for the GPU.
         self.is_fitted = not self.steps & FEATUREWISE
         # Where nothing comes between the two, the scaling is part of the featurewise step.
         self.folds_scale = "scale" in self.steps and not self.is_fitted and not self.steps & SAMPLEWISE

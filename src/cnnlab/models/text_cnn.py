@@ -24,6 +24,7 @@ from cnnlab.models.layers import (
     activation,
     conv_size,
     initialise,
+    kernels,
 )
 from cnnlab.models.mlp import dense_layers, per_layer
 from cnnlab.models.module import NetworkModule
@@ -125,13 +126,13 @@ class TextCNN(Network):
         self.dropout = Dropout(dropout_embedding)
         (length,) = input_shape
         count = len(filters)
-        kernels = per_layer(kernel_size, count, "model.kernel_size")
+        sizes = per_layer(kernel_size, count, "model.kernel_size")
         pools = per_layer(pool_size, count, "model.pool_size")
         dropouts = per_layer(dropout_pool, count, "model.dropout_pool")
-        check_lengths(length, kernels, pools, padding)
+        check_lengths(length, sizes, pools, padding)
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         channels = embedding_dim
-        for i, (width, kernel, size, p) in enumerate(zip(filters, kernels, pools, dropouts, strict=True), 1):
+        for i, (width, kernel, size, p) in enumerate(zip(filters, sizes, pools, dropouts, strict=True), 1):
             layers.update(self._block(i, channels, width, kernel, size, p))
             channels, length = width, conv_size(length, kernel, 1, padding) // size
         self.features = nn.Sequential(layers)
@@ -181,12 +182,7 @@ class TextCNN(Network):
 
     def penalised(self) -> list[tuple[float, Tensor]]:
         """Each kernel with the factor of its squared sum in the loss; the embeddings have none."""
-        return [
-            (factor, m.weight)
-            for part, factor in ((self.features, self.l2_conv), (self.classifier, self.l2_dense))
-            for m in part
-            if factor and isinstance(m, (nn.Conv2d, nn.Linear))
-        ]
+        return [*kernels(self.features, self.l2_conv), *kernels(self.classifier, self.l2_dense)]
 
 
 def check_lengths(length: int, kernels: Sequence[int], pools: Sequence[int], padding: Padding) -> None:
