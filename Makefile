@@ -2,16 +2,17 @@
 # ARGS reaches the program: make train ARGS="model=deep_cnn data=cifar10"
 
 VENV := .venv
+LOWEST := .venv-lowest
 BIN := $(VENV)/bin
 ARGS ?=
 PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help train test lint types docs wheel check clean
+.PHONY: help train test test-lowest lint types docs wheel check clean
 
 help:  ## What can be made
-	@sed -n 's/^\([a-z]*\):.*##/\1:/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' $(MAKEFILE_LIST)
 
 # The stamp is newer than pyproject.toml where everything is installed already.
 $(VENV)/installed: pyproject.toml
@@ -31,6 +32,16 @@ train: $(VENV)/installed  ## Train the main job, or what ARGS says
 test: $(VENV)/installed  ## Run the whole test suite; ARGS reaches pytest
 	$(BIN)/python -m pytest $(ARGS)
 
+$(LOWEST)/installed: pyproject.toml
+	@test -n "$(UV)" || { echo "make test-lowest needs uv, which finds the lowest versions; pip install uv gets it." >&2; exit 2; }
+	rm -rf $(LOWEST)
+	uv venv --quiet --python 3.11 $(LOWEST)
+	uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[dev,docs]'
+	@touch $@
+
+test-lowest: $(LOWEST)/installed  ## Run it with the lowest versions that pyproject.toml allows; needs uv
+	$(LOWEST)/bin/python -m pytest $(ARGS)
+
 lint: $(VENV)/installed  ## Check style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -47,4 +58,4 @@ wheel: $(VENV)/installed  ## Build the wheel into dist
 check: test lint types docs wheel  ## All of these
 
 clean:  ## Remove what was installed and built
-	rm -rf $(VENV) dist docs/_build
+	rm -rf $(VENV) $(LOWEST) dist docs/_build

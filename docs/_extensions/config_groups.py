@@ -11,7 +11,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from cnnlab.cli.help import EXAMPLES
-from cnnlab.config.compose import conf_dir, groups
+from cnnlab.config.conf import conf_dir, groups, meaning
 
 PURPOSES = {
     "callbacks": "What is done beside the training: checkpoints, early stopping.",
@@ -43,17 +43,12 @@ def read_option(path: Path) -> Option:
     Raises:
         ValueError: if it does not begin with a comment that says what it is.
     """
-    text = path.read_text(encoding="utf-8")
-    comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#")]
-    meaning = next((line for line in comments if line and not line.startswith("@package")), "")
-    if not meaning:
-        raise ValueError(f"{path} does not begin with a comment that says what it is")
-    values = yaml.safe_load(text) or {}
+    values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     chosen = [entry for entry in values.get("defaults", []) if isinstance(entry, dict)]
     overridden = [
         f"{key.removeprefix('override /')}: {name}" for entry in chosen for key, name in entry.items()
     ]
-    return Option(path.stem, meaning, (*overridden, *_flat(values)))
+    return Option(path.stem, meaning(path), (*overridden, *_flat(values)))
 
 
 def read_groups() -> dict[str, list[Option]]:

@@ -9,7 +9,9 @@ from cnnlab.errors import TrainingError, UserError, did_you_mean
 
 VERBS = {
     "train": "train a network, or with -m a study; the verb may be left out",
+    "reproduce": "run the published results again and set ours beside them: reproduce [ROW ...] --seeds 3",
     "describe": "print a network's layers, shapes, parameters and FLOPs, without any data",
+    "data": "data list, data show NAME, data prepare NAME: look at data sets, prepare them",
 }
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 

@@ -24,8 +24,9 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
         >>> did_you_mean("zzz", ["kernel_size"])
         ''
     """
-    nearest = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.6)
-    return f"; did you mean {nearest[0]}?" if nearest else ""
+    folded = {name.casefold(): name for name in allowed}
+    nearest = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+    return f"; did you mean {folded[nearest[0]]}?" if nearest else ""
 
 
 def reason(error: BaseException) -> str:

@@ -33,6 +33,13 @@ def test_a_refusal_of_our_own_is_passed_on_as_it_is():
         make("data", compose(["data.batch_size=0"]).data)
 
 
+def test_a_refusal_of_our_own_stays_whatever_caused_it(tmp_path):
+    (tmp_path / "cut.pth").write_bytes(b"PK\x03\x04")
+    cfg = compose(["model=resnet18", f"model.weights={tmp_path}/cut.pth"])
+    with pytest.raises(UserError, match=r"^model\.weights=.*cut\.pth: it is damaged"):
+        make("model", cfg.model, spec=make("data", cfg.data).spec, optimizer=None, schedule=None)
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [

@@ -4,6 +4,7 @@ import struct
 import h5py
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from cnnlab.data.augment import Augment
@@ -203,3 +204,13 @@ def test_values_out_of_range_are_refused_before_any_file_is_read(tmp_path, wrong
     with pytest.raises(UserError, match=f"data.{next(iter(wrong))}"):
         CIFAR10(root=tmp_path / "nowhere", store=tmp_path / "store", **wrong)
     assert not (tmp_path / "store").exists()
+
+
+def test_several_devices_part_the_training_batches_and_evaluate_whole_ones(ready, tmp_path):
+    data = ready(batch_size=50)
+    data.trainer = pl.Trainer(
+        accelerator="cpu", devices=2, strategy="ddp", logger=False, default_root_dir=tmp_path
+    )
+    served = {name: getattr(data, f"{name}_dataloader")() for name in ("train", "test")}
+    assert [len(labels) for _, labels in served["train"]] == [25, 25, 25, 15]
+    assert [len(labels) for _, labels in served["test"]] == [50]

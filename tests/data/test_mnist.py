@@ -1,4 +1,4 @@
-"""IDX files: what torchvision reads from the same folder, and an error for every damage."""
+"""IDX files: what torchvision reads from the same folder, an error for every damage; permutation, noise."""
 
 import gzip
 import hashlib
@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import torchvision.datasets
 
 from cnnlab.data import mnist
+from cnnlab.data.augment import Augment
+from cnnlab.data.batches import Batches
 from cnnlab.data.mnist import FASHION_CLASSES, MNIST_CLASSES, read_idx, read_mnist
 from cnnlab.errors import UserError
 
@@ -157,3 +160,116 @@ def test_missing_files_without_a_network(
     name, md5 = dataset.resources[0]
     for part in (f"no {folder} data: put {name}", md5, str(tmp_path / folder / "raw"), f"/two/{name} failed"):
         assert part in str(caught.value)
+
+
+def ready(tmp_path: Path, kind: type[mnist.MNIST] = mnist.MNIST, **settings: Any) -> mnist.MNIST:
+    """Return a module on small files in the real format, with batches of 4."""
+    if not (tmp_path / "raw").exists():
+        for folder in ("MNIST", "FashionMNIST"):
+            write(tmp_path / "raw", folder)
+    common = {"root": tmp_path / "raw", "store": tmp_path / "store", "verify": False, "validation": 3}
+    data = kind(**common, batch_size=4, **settings)
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def served(loader: Batches) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Inputs and targets of the next epoch, channels last."""
+    inputs, targets = (torch.cat(part) for part in zip(*loader, strict=True))
+    return inputs.permute(0, 2, 3, 1).numpy(), targets.numpy()
+
+
+KINDS = pytest.mark.parametrize("kind", [mnist.MNIST, mnist.FashionMNIST])
+
+
+@KINDS
+def test_one_permutation_for_all_images(tmp_path: Path, kind: type[mnist.MNIST]) -> None:
+    data = ready(tmp_path, kind, permute_pixels=True)
+    assert data.permutation is not None
+    order = data.permutation.numpy()
+    assert sorted(order) == list(range(784))
+    assert (order != np.arange(784)).sum() > 700
+    (val,) = data.val_dataloader()
+    parts = {"train": data.train_dataloader(), "val": val, "test": data.test_dataloader()}
+    for name, loader in parts.items():
+        stem = "t10k" if name == "test" else "train"
+        images = ARRAYS[f"{stem}-images-idx3-ubyte"].reshape(-1, 784)[:, order]
+        rows = loader.order(0).numpy()
+        inputs, targets = served(loader)
+        assert np.array_equal(inputs.reshape(len(rows), 784), images[rows])
+        assert np.array_equal(targets, ARRAYS[f"{stem}-labels-idx1-ubyte"][rows])
+
+
+def test_the_permutation_is_of_the_seed_of_the_splits(tmp_path: Path) -> None:
+    seeds = [{"split_seed": 0, "seed": 0}, {"split_seed": 0, "seed": 1}, {"split_seed": 1, "seed": 0}]
+    first, same, other = (ready(tmp_path, permute_pixels=True, **seed).permutation for seed in seeds)
+    assert first is not None
+    assert same is not None
+    assert other is not None
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+    assert ready(tmp_path).permutation is None
+
+
+def test_a_saved_permutation_takes_the_place_of_ones_own(tmp_path: Path) -> None:
+    first, second = (ready(tmp_path, permute_pixels=True, split_seed=seed) for seed in (0, 1))
+    served(second.test_dataloader())
+    torch.save(first.state_dict(), tmp_path / "state")
+    second.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
+    assert np.array_equal(served(second.test_dataloader())[0], served(first.test_dataloader())[0])
+    assert ready(tmp_path).state_dict() == {}
+
+
+@pytest.mark.parametrize("wrong", [torch.arange(783), torch.zeros(784), torch.arange(1, 785)])
+def test_what_is_no_permutation_is_refused(tmp_path: Path, wrong: torch.Tensor) -> None:
+    with pytest.raises(UserError, match=r"data=mnist: the permutation in the checkpoint is not one of 784"):
+        ready(tmp_path, permute_pixels=True).load_state_dict({"permutation": wrong})
+
+
+def test_the_fingerprint_tells_what_is_done_to_the_images(tmp_path: Path) -> None:
+    changes: list[dict[str, Any]] = [{}, {"permute_pixels": True}, {"noise": 0.5}, {"noise": 0.4}]
+    changes.append({"noise": 0.5, "permute_pixels": True})
+    prints = [ready(tmp_path, **change).fingerprint() for change in changes]
+    assert len(set(prints)) == len(changes)
+    assert ready(tmp_path, permute_pixels=True).fingerprint() == prints[1]
+
+
+@KINDS
+def test_with_noise_the_clean_image_is_the_target(tmp_path: Path, kind: type[mnist.MNIST]) -> None:
+    data = ready(tmp_path, kind, noise=0.5)
+    assert (data.spec.target, data.spec.outputs, data.spec.class_names) == ("image", 784, ())
+    inputs, targets = served(data.test_dataloader())
+    assert np.array_equal(targets[:, 0], ARRAYS["t10k-images-idx3-ubyte"])
+    assert inputs.dtype == np.uint8
+    assert 0.2 < np.mean(np.abs(inputs[..., 0] / 255.0 - targets[:, 0] / 255.0)) < 0.5
+
+
+def test_training_noise_is_drawn_anew_and_that_of_evaluation_is_not(tmp_path: Path) -> None:
+    data = ready(tmp_path, noise=0.5)
+    (val,) = data.val_dataloader()
+    assert np.array_equal(served(val)[0], served(val)[0])
+    train = data.train_dataloader()
+    epochs = []
+    for epoch in (0, 1):
+        order = np.argsort(train.order(epoch).numpy())
+        inputs, targets = served(train)
+        epochs.append((inputs[order], targets[order]))
+    assert np.array_equal(epochs[0][1], epochs[1][1])
+    assert (epochs[0][0] != epochs[1][0]).mean() > 0.5
+
+
+def test_noisy_and_plain_runs_share_a_store_and_its_splits(tmp_path: Path) -> None:
+    noisy, plain = ready(tmp_path, noise=0.5, stratify=True), ready(tmp_path, stratify=True)
+    assert noisy.store_path == plain.store_path
+    assert plain.opened.class_names == MNIST_CLASSES
+    for one, other in zip(noisy.splits.parts(), plain.splits.parts(), strict=True):
+        assert np.array_equal(one.rows, other.rows)
+
+
+def test_augmented_noisy_images_keep_their_augmented_target(tmp_path: Path) -> None:
+    flipped = Augment(horizontal_flip=True)
+    noisy, plain = (ready(tmp_path, noise=noise, augment=flipped) for noise in (0.5, 0.0))
+    _, targets = served(noisy.train_dataloader())
+    images, _ = served(plain.train_dataloader())
+    assert np.array_equal(targets[:, 0], images[..., 0])

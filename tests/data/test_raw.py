@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cnnlab import downloads
 from cnnlab.data import raw
 from cnnlab.errors import UserError
 
@@ -115,7 +116,7 @@ def test_no_network_ends_soon_in_a_sentence(tmp_path: Path, closed: str) -> None
 
 def test_a_silent_server_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(raw, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/file"
         with pytest.raises(UserError, match="timed out"):

@@ -6,7 +6,6 @@ import itertools
 import re
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ from cnnlab.data.reviews import (
     ReviewTexts,
     encode_reviews,
     read_reviews,
-    rows_also_in,
     tokenize,
 )
 from cnnlab.errors import UserError
@@ -251,12 +249,3 @@ def test_a_replacement_character_of_the_author_is_no_bad_byte() -> None:
 def test_too_few_or_too_many_ids(words: int) -> None:
     with pytest.raises(UserError, match=rf"data\.words={words}: "):
         encode_reviews(texts_of({"train": ["good"]}), words)
-
-
-def test_reviews_of_train_that_stand_in_test(tmp_path: Path) -> None:
-    write_folder(tmp_path, FILES)
-    found: dict[str, Any] = read_reviews(tmp_path, verify=False)
-    assert rows_also_in(found["train"].texts, found["test"].texts).tolist() == [1, 5]
-    assert rows_also_in(found["test"].texts, found["train"].texts).tolist() == [1, 3]
-    nothing = rows_also_in([], [b"good"])
-    assert (nothing.dtype, nothing.shape) == (np.int64, (0,))

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from cnnlab.data.text import IMDB
+from cnnlab.errors import UserError
 
 GOOD = ["a fine film", "fine fine work", "what a film", "a joy"]
 BAD = ["a dull film", "dull dull work", "what a bore", "no joy"]
@@ -48,3 +49,43 @@ def test_the_spec_is_known_before_any_file_is_read(tmp_path):
     spec = IMDB(root=tmp_path / "nowhere", view="counts", words=500).spec
     assert (spec.kind, spec.input_shape, spec.outputs) == ("counts", (500,), 2)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("view", ["sequences", "counts"])
+@pytest.mark.parametrize("split", ["official", "halve_test"])
+def test_leaks_leave_training_and_validation(ready, tmp_path, view, split):
+    for name, texts in (("pos", GOOD), ("neg", BAD)):
+        (tmp_path / "aclImdb" / "test" / name / "2_7.txt").write_text(f"{texts[0]}!")
+    kept, dropped = (ready(view=view, split=split, drop_leaks=drop) for drop in (False, True))
+    assert kept.store_path == dropped.store_path
+    assert kept.fingerprint() != dropped.fingerprint()
+
+    def served(data, *parts):
+        return [
+            (tuple(inputs.tolist()), int(label))
+            for part in parts
+            for batch in [next(iter(data.batches(getattr(data.splits, part))))]
+            for inputs, label in zip(*batch, strict=True)
+        ]
+
+    learned = ("train", "val") if split == "official" else ("train",)
+    tested = ("test",) if split == "official" else ("val", "test")
+    assert sorted(served(kept, *tested)) == sorted(served(dropped, *tested))
+    leaked = set(served(kept, *learned)) & set(served(kept, *tested))
+    assert {label for _, label in leaked} == {0, 1}
+    assert sorted(served(dropped, *learned)) == sorted(
+        sample for sample in served(kept, *learned) if sample not in leaked
+    )
+
+
+def test_leaks_and_folds_do_not_go_together(tmp_path):
+    with pytest.raises(UserError, match=r"data\.drop_leaks=true: "):
+        IMDB(root=tmp_path, drop_leaks=True, folds=3)
+
+
+def test_ids_are_spelled_as_words(ready):
+    data = ready()
+    texts = data.samples("test").texts
+    start, stop = texts.offsets[:2].tolist()
+    assert data.spelled(texts.ids[start:stop].tolist()) == ["a", "dull", "film", "?"]
+    assert data.opened.counted == {"bad bytes": {"train": 0, "test": 0}}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cnnlab.__main__ import VERBS
+from cnnlab.cli.data import parse
 from cnnlab.config.check import check
 from cnnlab.config.compose import compose, expand
 from cnnlab.errors import UserError
@@ -35,7 +36,9 @@ def accept(command: str) -> None:
     words = shlex.split(command)
     if any(word in SHOWS for word in words):
         return
-    if words and words[0] in VERBS:
+    if words and words[0] == "data":
+        words = parse(words[1:]).overrides
+    elif words and words[0] in VERBS:
         words.pop(0)
     overrides = [word for word in words if word != "-m"]
     for job in expand(overrides) if "-m" in words else [overrides]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlab.figures.images import CELL, GAP, TITLE_HEIGHT, image_grid
+from cnnlab.figures.images import CELL, GAP, HEADING_HEIGHT, NAME_WIDTH, TITLE_HEIGHT, image_grid, image_rows
 from cnnlab.figures.style import save
 
 
@@ -60,3 +60,35 @@ def test_titles_and_columns_that_do_not_match_are_told() -> None:
         image_grid(random_images(2, 4, 4, 3), ["cat"])
     with pytest.raises(ValueError, match="at least 1"):
         image_grid(random_images(2, 4, 4, 3), columns=0)
+
+
+@pytest.mark.parametrize("title", ["", "before and after"])
+def test_rows_are_crisp_and_in_their_order(tmp_path: Path, title: str) -> None:
+    rows = {"noisy": random_images(3, 32, 32, 1), "clean": 255 - random_images(3, 32, 32, 1)}
+    page = np.asarray(Image.open(save(image_rows(rows, title=title), tmp_path / "rows.png")).convert("RGB"))
+    head = HEADING_HEIGHT if title else GAP
+    assert page.shape == (head + 2 * (CELL + GAP), NAME_WIDTH + 3 * (CELL + GAP), 3)
+    for row, images in enumerate(rows.values()):
+        for column, image in enumerate(images):
+            top, left = head + row * (CELL + GAP), NAME_WIDTH + column * (CELL + GAP)
+            shown = page[top : top + CELL, left : left + CELL]
+            expected = np.broadcast_to(image, (32, 32, 3)).repeat(4, axis=0).repeat(4, axis=1)
+            np.testing.assert_array_equal(shown, expected)
+
+
+def test_each_row_has_its_name_at_its_height() -> None:
+    images = random_images(2, 8, 8, 3)
+    axes = image_rows({"noisy": images, "a $ b": images, "clean": images}).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["noisy", "a $ b", "clean"]
+    for text, image in zip(axes.texts, axes.images[::2], strict=True):
+        _, _, bottom, top = image.get_extent()
+        assert text.get_position()[1] == (top + bottom) / 2
+
+
+def test_rows_that_are_not_of_one_shape_are_told() -> None:
+    with pytest.raises(ValueError, match="rows of images are of one shape"):
+        image_rows({"a": random_images(2, 8, 8, 1), "b": random_images(3, 8, 8, 1)})
+    with pytest.raises(ValueError, match="rows of images are of one shape"):
+        image_rows({})
+    with pytest.raises(ValueError, match="images are uint8 of shape"):
+        image_rows({"a": np.zeros((1, 4, 4, 1))})

@@ -1,10 +1,15 @@
+import inspect
+
 import numpy as np
 import pytest
 import torch
 
+from cnnlab.config.compose import compose
 from cnnlab.errors import UserError
-from cnnlab.models.autoencoder import Autoencoder
+from cnnlab.models.autoencoder import Autoencoder, AutoencoderModule
 from cnnlab.models.describe import describe
+from cnnlab.training.checkpoints import followed
+from cnnlab.training.run import build
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +78,24 @@ def test_data_that_does_not_fit_is_refused():
         Autoencoder((1, 28, 28), 10)
     with pytest.raises(UserError, match=r"model\.kernel_size lists 2 values for 5 layers"):
         Autoencoder((1, 28, 28), 784, kernel_size=[3, 3])
+
+
+def test_data_of_classes_is_refused_and_told_what_is_not():
+    with pytest.raises(
+        UserError, match=r"model=autoencoder: data=digits has classes to predict.*data\.noise"
+    ):
+        build(compose(["model=autoencoder", "data=digits"]))
+
+
+def test_every_setting_of_the_network_is_in_its_file():
+    settings = set(compose(["model=autoencoder", "data=mnist", "data.noise=1"]).model) - {"_target_"}
+    assert settings == set(inspect.signature(AutoencoderModule).parameters) - {
+        "spec",
+        "optimizer",
+        "schedule",
+    }
+
+
+def test_the_best_epoch_is_that_of_the_least_loss():
+    _, model = build(compose(["model=autoencoder", "data=mnist", "data.noise=0.5"]))
+    assert followed(model) == ("val/loss", "min")

@@ -57,6 +57,24 @@ def test_the_error_to_one_hot_classes_is_scikit_learns():
     assert measured["loss"] == pytest.approx(mean_squared_error(np.eye(3)[targets], outputs))
 
 
+@pytest.mark.parametrize(("loss", "low"), [("binary_mse", 0.0), ("signed_mse", -1.0)])
+def test_the_error_of_one_output_is_scikit_learns(loss, low):
+    objective = objective_for(PAIR, loss)
+    outputs, targets = torch.randn(50, 1, generator=GENERATOR), torch.arange(50) % 2
+    truth = np.where(targets.numpy() == 1, 1.0, low)
+    measured = objective.measure(outputs, targets)
+    assert objective.outputs == 1
+    assert measured["loss"] == pytest.approx(mean_squared_error(truth, outputs[:, 0]), rel=1e-6)
+    sides = outputs[:, 0].numpy() > (low + 1) / 2
+    assert measured["accuracy"] == pytest.approx(np.mean(sides == (truth == 1)))
+    assert measured["f1_macro"] == pytest.approx(f1_score(targets, sides, average="macro"))
+
+
+def test_one_output_is_refused_for_three_classes():
+    with pytest.raises(UserError, match=r"model\.loss=binary_mse: it parts two classes"):
+        objective_for(CLASSES, "binary_mse")
+
+
 def test_a_picture_that_is_met_exactly_has_no_noise():
     targets = torch.randint(0, 2, (4, 1, 16, 16), generator=GENERATOR, dtype=torch.uint8) * 255
     exact = objective_for(PIXELS).measure(torch.where(targets > 0, 20.0, -20.0), targets)

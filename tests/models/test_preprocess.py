@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.models import ResNet18_Weights
+from torchvision.transforms.functional import normalize
 
 from cnnlab.errors import UserError
 from cnnlab.models.preprocess import PREPROCESS_STEPS, Preprocess
@@ -28,6 +30,7 @@ EVERY_KIND = [
     ["scale", "samplewise_std", "featurewise_std"],
     ["featurewise_std"],
     ["scale", "zca"],
+    ["imagenet"],
 ]
 FITTED_KINDS = [steps for steps in EVERY_KIND if {"featurewise_center", "featurewise_std", "zca"} & {*steps}]
 every_kind = pytest.mark.parametrize("steps", EVERY_KIND, ids="+".join)
@@ -123,6 +126,19 @@ def test_featurewise_statistics_are_of_what_the_samplewise_steps_left(images: Te
     output = fitted(images, ["scale", "samplewise_std", "featurewise_std"])(images).double()
     torch.testing.assert_close(output.mean((0, 2, 3)), torch.zeros(3).double(), rtol=0, atol=1e-6)
     torch.testing.assert_close(output.std((0, 2, 3), correction=0), torch.ones(3).double(), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_imagenet_is_torchvisions_and_repeats_grey(images: Tensor, channels: int) -> None:
+    raw = images[:, :channels]
+    preset = ResNet18_Weights.IMAGENET1K_V1.transforms()
+    theirs = normalize(raw.expand(-1, 3, -1, -1) / 255, preset.mean, preset.std)
+    preprocess = Preprocess((channels, 5, 4), ["imagenet"])
+    assert preprocess.all_fitted
+    assert preprocess.output_shape == (3, 5, 4)
+    torch.testing.assert_close(preprocess(raw), theirs, rtol=1e-6, atol=1e-6)
+    preprocess.fit(raw)
+    torch.testing.assert_close(preprocess(raw), theirs, rtol=1e-6, atol=1e-6)
 
 
 @every_kind
@@ -240,6 +256,9 @@ def test_gradient_reaches_a_raw_image(images: Tensor, steps: list[str]) -> None:
         ((3, 8, 8), ["whiten"], f"not among the steps {', '.join(PREPROCESS_STEPS)}"),
         ((3, 8, 8), ["scale", "zca", "scale"], "names 'scale' more than once"),
         ((3, 8, 8), ["featurewise_std", "zca"], "leave out featurewise_std"),
+        ((3, 8, 8), ["imagenet", "scale"], "imagenet scales and standardises already, so it stands alone"),
+        ((4, 8, 8), ["imagenet"], "imagenet is for images of 1 or 3 channels, and the input is 4x8x8"),
+        ((7,), ["imagenet"], "imagenet is for images of 1 or 3 channels, and the input is 7"),
         ((3, 64, 64), ["zca"], "at most 4096 features, and an input of shape 3x64x64 has 12288"),
     ],
 )

@@ -30,13 +30,19 @@ PUBLISHED = [
     ("mlp", "mnist", 669_706, 0),
     ("bag_of_words", "imdb data.view=counts", 1_003_561, 200),
     ("text_cnn", "imdb", 599_277, 0),
+    ("autoencoder", "mnist data.noise=0.5", 28_353, 0),
     ("resnet18", "cifar100 data.classes=25", 11_198_937, 9_600),
     ("mlp model.hidden=[512]", "mnist", 407_050, 0),
 ]
 
 # What a network takes, where that is not digits.
-DATA = {"bag_of_words": "imdb data.view=counts", "text_cnn": "imdb"}
-DTYPES = {"image": torch.uint8, "counts": torch.float32, "tokens": torch.int64}
+DATA = {
+    "autoencoder": "mnist data.noise=0.5",
+    "bag_of_words": "imdb data.view=counts",
+    "logistic": "pima",
+    "text_cnn": "imdb",
+}
+DTYPES = {"image": torch.uint8, "tabular": torch.float32, "counts": torch.float32, "tokens": torch.int64}
 
 
 def built(model, data):
@@ -73,8 +79,9 @@ def test_every_network_takes_a_step(model):
     inputs = torch.randint(0, 256, (4, *spec.input_shape), dtype=DTYPES[spec.kind])
     network.preprocess.fit(inputs)
     outputs = network(inputs)
-    assert outputs.shape == (4, network.objective.outputs)
-    loss, _ = network.objective(outputs, torch.arange(4) % spec.outputs, train=True)
+    assert outputs.flatten(1).shape == (4, network.objective.outputs)
+    targets = inputs if spec.target == "image" else torch.arange(4) % spec.outputs
+    loss, _ = network.objective(outputs, targets, train=True)
     loss.backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name

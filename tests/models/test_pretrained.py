@@ -56,6 +56,18 @@ def test_a_file_gives_all_that_the_body_has(tmp_path, state, zipped, stage):
         assert torch.equal(tensor, state[name]), name
 
 
+def test_a_checkpoint_of_our_own_gives_its_body(tmp_path, state, body):
+    ours = {f"network.body.{name}": t for name, t in state.items() if not name.startswith("fc.")}
+    others = {"network.head.output.weight": torch.zeros(4, 512), "preprocess.mean": torch.zeros(3)}
+    path = written(tmp_path, {"epoch": 3, "state_dict": {**ours, **others}, "optimizer_states": [{}]})
+    load_pretrained(body, str(path), "resnet18")
+    for name, tensor in body.state_dict().items():
+        assert torch.equal(tensor, state[name]), name
+    path = written(tmp_path, {"epoch": 3, "state_dict": {"network.layers.0.weight": torch.zeros(1)}})
+    with pytest.raises(UserError, match=r"weights\.pth: it is a checkpoint, but not of a ResNet"):
+        load_pretrained(body, str(path), "resnet18")
+
+
 def test_files_from_before_2018_count_no_batches(tmp_path, state, body):
     old = {name: tensor for name, tensor in state.items() if "num_batches" not in name}
     load_pretrained(body, str(written(tmp_path, old)), "resnet18")
@@ -104,7 +116,7 @@ def changed(state, **others):
             lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
             r"conv1\.weight is missing, bn1\.weight is missing, .* and \d+ more\.$",
         ),
-        (lambda state: {"state_dict": dict(state), "epoch": 3}, r"no plain state dict, since 'state_dict'"),
+        (lambda state: {"state_dict": dict(state), "epoch": 3}, "checkpoint, but not of a ResNet that cnn"),
         (lambda state: {}, "it holds no weights, but a dict"),
         (lambda state: [1, 2], "it holds no weights, but a list"),
     ],

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -5,9 +7,12 @@ import torchvision
 from torch import nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
+from cnnlab.config.check import check
+from cnnlab.config.compose import compose
+from cnnlab.data.spec import DataSpec
 from cnnlab.errors import UserError
 from cnnlab.models.describe import describe
-from cnnlab.models.resnet import ResNet
+from cnnlab.models.resnet import ResNet, ResNetModule
 
 SMALL = (3, 32, 32)
 
@@ -55,7 +60,7 @@ def test_number_of_parameters_is_the_published_one(depth, parameters):
     assert sum(p.numel() for p in net.parameters()) == parameters
 
 
-RESNET50_BODY = 25_557_032 - (2048 + 1) * 1000
+RESNET50_BODY = 23_508_032  # without its last layer, (2048 + 1) * 1000
 
 
 @pytest.mark.parametrize(
@@ -172,13 +177,14 @@ def test_features_of_a_frozen_body_can_be_kept(file):
 
 def test_gradual_unfreezing_adds_stage_after_stage(file):
     net = small(weights=file, trained="head")
-    optimizer = torch.optim.SGD(net.groups()["head"], lr=0.01)
-    seen = set(map(id, net.groups()["head"]))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=0.1)
+    seen = set(map(id, net.head.parameters()))
     for stage, parts in (("layer3", {"body.layer3"}), ("layer2", {"body.layer2", "body.layer3"})):
+        assert net.is_frozen(stage)
         thawed = net.unfreeze(stage)
+        assert not net.is_frozen(stage)
         assert seen.isdisjoint(map(id, thawed))
         seen |= set(map(id, thawed))
-        optimizer.add_param_group({"params": thawed, "lr": 0.001})
         before = copied(net)
         steps(net, optimizer)
         assert changed(net, before) == parts | {"head"}
@@ -193,19 +199,70 @@ def test_unfreezing_in_evaluation_stays_in_evaluation():
     assert all(module.training for module in net.train().modules())
 
 
-def test_groups_part_the_trained_parameters():
-    net = small(trained="layer2", hidden=[16])
-    groups = net.groups()
-    assert [id(p) for part in groups.values() for p in part] == [
-        id(p) for p in net.parameters() if p.requires_grad
-    ]
-    # Two blocks a stage, each two convolutions with batch norm, and a 1x1 with batch norm where it narrows.
-    assert len(groups["body"]) == 2 * (2 * 6 + 3)
-    assert len(groups["head"]) == 4
-    before = copied(net)
-    steps(net, torch.optim.SGD([{"params": groups["body"], "lr": 0.0}, {"params": groups["head"]}], lr=0.1))
-    moved = {name for name, p in net.named_parameters() if not torch.equal(p, before[name])}
-    assert moved == {"head.dense1.weight", "head.dense1.bias", "head.output.weight", "head.output.bias"}
+def module(spec=None, **settings):
+    spec = spec or DataSpec("photos", "image", SMALL, "classes", 4, tuple("abcd"))
+    settings = {
+        "depth": 18,
+        "last_stage": "layer3",
+        "optimizer": partial(torch.optim.Adam, lr=0.1),
+    } | settings
+    return ResNetModule(spec, **settings)
+
+
+def test_the_body_has_a_share_of_the_heads_rate():
+    net = module(hidden=[16], body_rate=0.25)
+    optimizer = net.configure_optimizer()
+    head, body = optimizer.param_groups
+    assert (head["lr"], body["lr"]) == (0.1, 0.025)
+    assert (head["fused"], body["fused"]) == (True, True)
+    assert [id(p) for p in head["params"]] == [id(p) for p in net.network.head.parameters()]
+    assert [id(p) for p in body["params"]] == [id(p) for p in net.network.body.parameters()]
+
+
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop])
+def test_no_optimizer_moves_what_is_frozen(kind):
+    """Not by its weight decay, which does without a gradient."""
+    trained = module(trained="layer3", optimizer=partial(kind, lr=0.01, weight_decay=0.5))
+    before = copied(trained.network)
+    steps(trained.network, trained.configure_optimizer())
+    assert changed(trained.network, before) == {"body.layer3", "head"}
+
+
+def test_colours_are_standardised_as_imagenets_with_and_without_weights(file):
+    raw = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    expected = torchvision.models.ResNet18_Weights.IMAGENET1K_V1.transforms(crop_size=32, resize_size=32)(raw)
+    for weights in (None, file):
+        torch.testing.assert_close(module(weights=weights).preprocess(raw), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_features_go_to_the_head(file):
+    for settings in ({}, {"head": "conv", "kernel_size": 2, "filters": 8}):
+        net = module(weights=file, trained="head", **settings).eval()
+        raw = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+        kept = net.network.features(net.preprocess(raw))
+        torch.testing.assert_close(net(kept), net(raw))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.body_rate=0", r"model\.body_rate=0: allowed is a number \(above 0\)"),
+        ("model.cache_features=yes", r"model\.cache_features=yes: allowed is auto or true or false"),
+        ("model.preprocess=scale", r"model\.preprocess=scale: allowed is auto or a list"),
+        ("model.depth=34", r"model\.depth=34: allowed is one of 18, 50"),
+        ("model.label_smoothing=1", r"model\.label_smoothing=1: allowed is a number"),
+        ("+model.body_lr=1", r"model\.body_lr: ResNetModule has no such argument; did you mean body_rate\?"),
+    ],
+)
+def test_settings_of_module_and_network_are_checked(override, message):
+    check(compose(["model=resnet18"]))
+    with pytest.raises(UserError, match=message):
+        check(compose(["model=resnet18", override]))
+
+
+def test_images_to_predict_are_refused():
+    with pytest.raises(UserError, match="data=noisy has images to predict"):
+        module(DataSpec("noisy", "image", SMALL, "image", 3 * 32 * 32))
 
 
 def test_keras_initialisation_leaves_pretrained_weights_alone(torchvisions, file):
@@ -270,9 +327,9 @@ def test_wrong_settings_are_named(shape, settings, message):
 
 def test_a_stage_behind_the_cut_cannot_be_unfrozen():
     net = small(last_stage="layer2", trained="head")
-    with pytest.raises(UserError, match="unfreeze: layer3: the body ends behind layer2"):
+    with pytest.raises(UserError, match=r"callbacks\.unfreeze\.layer3: the body ends behind layer2"):
         net.unfreeze("layer3")
-    assert net.groups()["body"] == []
+    assert net.body_is_frozen
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from torch import nn
 
 from cnnlab.errors import UserError
 from cnnlab.models.describe import describe
+from cnnlab.models.layers import squared_kernels
 from cnnlab.models.mlp import MLP
-from cnnlab.models.objectives import squared_kernels
 from cnnlab.models.text_cnn import Dropout, TextCNN
 
 

@@ -1,4 +1,5 @@
 import math
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -6,6 +7,7 @@ import torch
 from torch import nn
 
 from cnnlab.errors import UserError
+from cnnlab.optim.fused import with_rates
 from cnnlab.optim.schedules import Constant, Cosine, OneCycle, Plateau, StepHalving, TimeDecay
 
 STEPS = 200
@@ -102,3 +104,34 @@ def test_groups_keep_their_own_rates():
 def test_values_out_of_range_are_refused(wrong):
     with pytest.raises(UserError, match=r"schedule\."):
         wrong()
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Constant(),
+        StepHalving(
+            every_n_epochs=2, floor=0.02
+        ),  # of the head's rate: the body's is below it from the start
+        TimeDecay(decay=0.1),
+        Cosine(floor=0.1),
+        OneCycle(),
+        Plateau(patience=0, floor=0.02),
+    ],
+    ids=lambda schedule: type(schedule).__name__,
+)
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam])
+def test_groups_of_parameters_keep_their_shares_of_the_rate(schedule, kind):
+    head, body = nn.Linear(1, 1), nn.Linear(1, 1)
+    make = partial(kind, lr=0.1)
+    both = with_rates(make, [(1.0, list(head.parameters())), (0.1, list(body.parameters()))])
+    alone = make(nn.Linear(1, 1).parameters())
+    schedulers = [(optimizer, schedule(optimizer, 20)) for optimizer in (both, alone)]
+    for _ in range(20):
+        found, expected = both.param_groups, alone.param_groups[0]
+        assert found[0]["lr"] == pytest.approx(expected["lr"])
+        assert found[1]["lr"] == pytest.approx(0.1 * expected["lr"])
+        assert found[0].get("betas") == found[1].get("betas") == expected.get("betas")
+        for optimizer, scheduler in schedulers:
+            optimizer.step()
+            scheduler.step(*([1.0] if isinstance(schedule, Plateau) else []))

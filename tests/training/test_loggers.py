@@ -22,6 +22,18 @@ def test_records_make_one_row_of_an_epochs_calls(tmp_path):
     assert records.history()["val/loss"] == [0.5, 0.4]
 
 
+def test_a_new_column_is_a_gap_in_the_rows_before_it(tmp_path):
+    records = EpochRecords(tmp_path / "metrics.csv")
+    for epoch in range(4):
+        if epoch % 2:
+            records.log_metrics({"val/loss": 0.5, "epoch": epoch}, step=epoch)
+        records.log_metrics({"train/loss": 0.75, "epoch": epoch}, step=epoch)
+    with (tmp_path / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["val/loss"] for row in rows] == ["", "0.5", "", "0.5"]
+    assert [row["train/loss"] for row in rows] == ["0.75"] * 4
+
+
 def test_an_epoch_without_validation_leaves_a_gap(tmp_path):
     records = EpochRecords(tmp_path / "metrics.csv")
     records.log_metrics({"train/loss": 1.0, "epoch": 0}, step=1)

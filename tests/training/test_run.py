@@ -27,6 +27,7 @@ def test_a_run_learns_and_says_so(trained):
     assert said["test"]["accuracy"] > 0.9
     assert said["epochs"] == 5
     assert 1 <= said["best_epoch"] <= 5
+    assert said["followed"] == "val/accuracy"
     assert said["samples"] == {"train": 1294, "val": 144, "test": 359}
     assert said["parameters"] == 64 * 512 + 512 + 512 * 512 + 512 + 512 * 10 + 10
     assert said["samples_per_second"] > 0
@@ -131,11 +132,32 @@ def test_the_watched_test_error_is_drawn_but_chooses_nothing(trained):
     assert last["watched_test/accuracy"] == pytest.approx(watched.test["accuracy"])
 
 
+def test_the_last_epoch_can_be_tested_instead_of_the_best(trained):
+    last, folder = trained("last", "model=linear", "callbacks=last", "data.watch_test=true")
+    assert last.best_epoch is None
+    row = rows_of(folder)[-1]
+    assert last.test["accuracy"] == pytest.approx(row["watched_test/accuracy"])
+    assert last.val == {"loss": row["val/loss"], "accuracy": row["val/accuracy"]}
+
+
 def test_early_stopping_stops_and_keeps_the_best(trained):
     stopping = ["callbacks=early_stopping", "callbacks.early_stopping.patience=1"]
     result, _ = trained("run", "model=linear", "optimizer.lr=1e-30", "trainer.max_epochs=30", *stopping)
     # Nothing is learnt, so both epochs are equal, and of equals the later is kept.
     assert (result.epochs, result.best_epoch) == (2, 2)
+
+
+def test_early_stopping_of_values_looks_for_the_lowest_loss(tmp_path):
+    words = ["data=boston", "model=linear", "trainer=cpu", "logger=none", "schedule=constant"]
+    words += ["optimizer.lr=0.1", "trainer.max_epochs=200", "callbacks=early_stopping"]
+    result = run(compose([*words, "callbacks.early_stopping.patience=5"]), tmp_path / "run")
+    losses = [row["val/loss"] for row in rows_of(tmp_path / "run")]
+    lowest = losses.index(min(losses))
+    # The loss fell for longer than the patience, so what is looked at was to fall.
+    assert lowest > 5
+    assert result.epochs == len(losses) == lowest + 1 + 5 < 200
+    assert result.best_epoch == lowest + 1
+    assert result.val["loss"] == min(losses)
 
 
 def test_an_l2_penalty_shrinks_the_kernels(trained):

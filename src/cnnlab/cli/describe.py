@@ -29,5 +29,5 @@ def main(overrides: Sequence[str]) -> int:
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     shape = " x ".join(map(str, spec.input_shape))
     console.print(f"{spec.name}: {spec.kind} {shape}, {spec.outputs} {spec.target}", highlight=False)
-    console.print(describe(model.network, spec.input_shape, model.network_dtype).as_rich())
+    console.print(describe(model.network, model.preprocess.output_shape, model.network_dtype).as_rich())
     return 0

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from hydra.core.hydra_config import HydraConfig
 
-CHANGED_LOGGERS = ("", "cnnlab", "pytorch_lightning", "lightning")
+CHANGED_LOGGERS = ("", "cnnlab", "pytorch_lightning", "lightning_fabric")
 
 
 @contextmanager

@@ -177,4 +177,4 @@ def run_job(cfg: DictConfig, jobs: int) -> float | None:
 
     log.info("finished: %d epochs, test %s", result.epochs, result.test)
     show(result, folder)
-    return result.val.get(cfg.callbacks.checkpoint.monitor.removeprefix("val/"))
+    return result.val.get((result.followed or "").removeprefix("val/"))

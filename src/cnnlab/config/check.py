@@ -168,7 +168,8 @@ def _refuse_calls(path: str, value: object) -> None:
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     """Types of the arguments, a network's own included where a module passes them on."""
     found: dict[str, Any] = {}
-    for part in (getattr(function, "network_class", None), function):
+    classes = reversed(inspect.getmro(function)) if inspect.isclass(function) else (function,)
+    for part in (getattr(function, "network_class", None), *classes):
         if part is None:
             continue
         called = part.__init__ if inspect.isclass(part) else part

@@ -10,6 +10,23 @@ def conf_dir() -> Path:
     return installed if installed.is_dir() else package.parents[1] / "conf"
 
 
+def meaning(file: Path) -> str:
+    """What a YAML file of conf/ says of itself: its first comment.
+
+    Raises:
+        ValueError: if it does not begin with one.
+
+    Examples:
+        >>> meaning(conf_dir() / "data" / "xor.yaml")
+        'The exclusive or: four points, which train, validate and test.'
+    """
+    comments = [line[1:].strip() for line in file.read_text(encoding="utf-8").splitlines() if line[:1] == "#"]
+    found = next((line for line in comments if line and not line.startswith("@package")), "")
+    if not found:
+        raise ValueError(f"{file} does not begin with a comment that says what it is")
+    return found
+
+
 def groups() -> dict[str, list[str]]:
     """Each config group with the options that a user may choose.
 

@@ -36,6 +36,8 @@ def make(name: str, node: DictConfig, **supplied: Any) -> Any:  # noqa: ANN401 -
         made = instantiate(node, _convert_="all", _partial_=True)
         return made if node.get("_partial_") else made(**supplied)
     except REFUSALS as error:
+        if isinstance(error, UserError):
+            raise
         cause = error.__cause__ or error
         if isinstance(cause, UserError):
             raise cause from None

@@ -201,6 +201,11 @@ class CIFAR10(ImageDataModule):
         names = self._class_names
         return DataSpec(self.dataset_name, "image", (3, 32, 32), "classes", len(names), names)
 
+    @property
+    def raw_files(self) -> tuple[str, ...]:
+        """The unpacked folder, or the archive."""
+        return (f"cifar-{self.dataset_name.removeprefix('cifar')}-*py*",)
+
     def write(self, writer: StoreWriter) -> None:
         """Store train and test with all classes that the files hold."""
         arrays, writer.class_names = read_cifar(self.raw_root, self.dataset_name, self.verify)

@@ -3,8 +3,10 @@
 import hashlib
 import json
 from abc import abstractmethod
+from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import pytorch_lightning as pl
@@ -18,7 +20,7 @@ from cnnlab.data.spec import DataSpec
 from cnnlab.data.splits import Digests, Indices, Part, SplitRule, Splits, split
 from cnnlab.errors import UserError
 
-EVALUATION_BATCH = 512
+EVALUATION_BATCH, EVALUATION_BYTES = 512, 1 << 23  # of large images fewer, since a network holds a multiple
 LARGEST_BATCH = 1 << 30
 
 
@@ -155,7 +157,7 @@ class DataModule(pl.LightningDataModule):
         return Batches(
             self.for_training(samples) if train else samples,
             torch.from_numpy(part.rows),
-            size if train else max(size, EVALUATION_BATCH),
+            size if train else max(size, min(EVALUATION_BATCH, EVALUATION_BYTES // samples.sample_bytes)),
             shuffle=train,
             seed=self.seed,
             rank=trainer.global_rank if trainer is not None and train else 0,
@@ -179,6 +181,16 @@ class DataModule(pl.LightningDataModule):
     def test_dataloader(self) -> Batches:
         """Test batches in their stored order."""
         return self.batches(self.splits.test)
+
+    def serving(self, samples: Mapping[str, Samples]) -> Self:
+        """Give the same splits, orders and batches, of other samples in place of the stored ones.
+
+        Args:
+            samples: by the names of the stored splits.
+        """
+        other = copy(self)
+        other._samples = dict(samples)
+        return other
 
     def training_inputs(self) -> Tensor:
         """All raw training inputs: what preprocessing is fitted on."""

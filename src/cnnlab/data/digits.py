@@ -78,6 +78,11 @@ class Digits(ImageDataModule):
         """The size."""
         return {"size": self.size}
 
+    @property
+    def raw_files(self) -> tuple[str, ...]:
+        """None: they come with scikit-learn."""
+        return ()
+
     def write(self, writer: StoreWriter) -> None:
         """Store all digits as one split."""
         writer.add("train", *read_digits(self.size))

@@ -1,6 +1,8 @@
 """MNIST and Fashion-MNIST, read from their IDX files (http://yann.lecun.com/exdb/mnist)."""
 
 import gzip
+import hashlib
+import json
 import math
 import zlib
 from dataclasses import dataclass
@@ -8,9 +10,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from cnnlab.config.ranges import NotNegative
 from cnnlab.data.raw import Arrays, check_md5, download
+from cnnlab.data.samples import Images, NoisyImages
 from cnnlab.data.spec import DataSpec
 from cnnlab.data.store_writer import StoreWriter
 from cnnlab.data.stored import ImageDataModule
@@ -20,6 +26,8 @@ MNIST_CLASSES = tuple("0123456789")
 FASHION_CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
+SHAPE = (1, 28, 28)
+PIXELS = math.prod(SHAPE)
 
 _UINT8 = 8  # the type that the third byte of an IDX file names
 _LARGEST = 2**31  # bytes; a damaged header declares more
@@ -145,24 +153,83 @@ def _torchvision(folder: str) -> Any:  # noqa: ANN401 - a torchvision class
 class MNIST(ImageDataModule):
     """Data module of MNIST (LeCun, Cortes and Burges 1998).
 
+    Args:
+        permute_pixels: put the pixels of every image in one random order, drawn by ``split_seed``. It
+            travels in the checkpoint, and a run that goes on from there has the same.
+        noise: standard deviation of Gaussian noise on the inputs, where black is 0 and white is 1; above 0
+            the clean image is the target, in place of the class. See :class:`NoisyImages`.
+
     Examples:
-        >>> MNIST().spec.input_shape
-        (1, 28, 28)
+        >>> MNIST().spec.input_shape, MNIST(noise=0.5).spec.target
+        ((1, 28, 28), 'image')
     """
 
     dataset_name: ClassVar[str] = "mnist"
     raw_folder: ClassVar[str] = "MNIST"
     classes: ClassVar[tuple[str, ...]] = MNIST_CLASSES
 
+    permute_pixels: bool = False
+    noise: NotNegative = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.permutation: Tensor | None = None
+        if self.permute_pixels:
+            drawn = np.random.default_rng(self.split_seed).permutation(PIXELS)
+            self.permutation = torch.from_numpy(drawn)
+
     @property
     def spec(self) -> DataSpec:
-        """Grey images of ten classes."""
-        return DataSpec(self.dataset_name, "image", (1, 28, 28), "classes", 10, self.classes)
+        """Grey images of ten classes, or of what they are without the noise."""
+        if self.noise:
+            return DataSpec(self.dataset_name, "image", SHAPE, "image", PIXELS)
+        return DataSpec(self.dataset_name, "image", SHAPE, "classes", 10, self.classes)
+
+    @property
+    def raw_files(self) -> tuple[str, ...]:
+        """The four files, compressed or not."""
+        return tuple(f"{self.raw_folder}/raw/{name}*" for name in _CONTENT_MD5["MNIST"])
 
     def write(self, writer: StoreWriter) -> None:
-        """Store train and test."""
+        """Store train and test, with their classes whatever the target."""
+        writer.class_names = self.classes
         for split, arrays in read_mnist(self.raw_root, self.raw_folder, self.verify).items():
             writer.add(split, *arrays)
+
+    def stored_samples(self, stored: str) -> Images:
+        """All images of a stored split, which will be permuted and get their noise when they are taken."""
+        plain = super().stored_samples(stored)
+        if self.noise:
+            return NoisyImages(plain.images, plain.targets, permutation=self.permutation, noise=self.noise)
+        return Images(plain.images, plain.targets, permutation=self.permutation)
+
+    def checksum(self) -> str:
+        """Digest of the stored arrays, of the permutation and of the noise."""
+        stored = super().checksum()
+        if self.permutation is None and not self.noise:
+            return stored
+        order = None if self.permutation is None else self.permutation.tolist()
+        return hashlib.sha256(json.dumps([stored, order, self.noise]).encode()).hexdigest()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The permutation, for the checkpoint."""
+        return {} if self.permutation is None else {"permutation": self.permutation}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the permutation of a checkpoint in place of one's own.
+
+        Raises:
+            UserError: if it is none.
+        """
+        if self.permutation is None:
+            return
+        permutation = state_dict["permutation"].long()
+        if not torch.equal(permutation.sort().values, torch.arange(PIXELS)):
+            raise UserError(
+                f"data={self.dataset_name}: the permutation in the checkpoint is not one of {PIXELS} pixels."
+            )
+        self.permutation = permutation
+        self._samples.clear()
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

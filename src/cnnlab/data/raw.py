@@ -1,11 +1,8 @@
 """Raw files of data sets: where they lie, whether they are the official ones, and fetching them."""
 
-import contextlib
 import hashlib
-import http.client
 import os
-import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,12 +10,11 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from cnnlab.downloads import DOWNLOAD_FAILURES, network_timeout
 from cnnlab.errors import UserError
 
 Arrays = dict[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]
 """Per split: images ``(N, H, W, C)`` and labels ``(N,)``."""
-
-_TIMEOUT = 10.0  # seconds; torchvision's downloader alone would wait for ever
 
 
 def default_root() -> Path:
@@ -92,20 +88,10 @@ def _try_mirrors(urls: Sequence[str], folder: Path, filename: str, md5: str) -> 
     failures = []
     for url in urls:
         try:
-            with _network_timeout():
+            with network_timeout():
                 download_url(url, folder, filename, md5)
-        except (OSError, RuntimeError, ValueError, http.client.HTTPException) as error:
+        except DOWNLOAD_FAILURES as error:
             failures.append(f"the download from {url} failed: {error or type(error).__name__}")
         else:
             return None
     return "; ".join(failures)
-
-
-@contextlib.contextmanager
-def _network_timeout() -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_TIMEOUT)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)

@@ -7,7 +7,7 @@ import re
 import tarfile
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -189,23 +189,6 @@ def encode_reviews(texts: Mapping[str, ReviewTexts], words: int = 10_000) -> Rev
             unknown_words=int((ids == UNKNOWN).sum()),
         )
     return Reviews(splits, tuple(spelled[number] for number in commonest))
-
-
-def rows_also_in(texts: Sequence[bytes], others: Iterable[bytes]) -> NDArray[np.int64]:
-    """Return the rows of the texts that stand, byte for byte, among the others as well.
-
-    Of the release, 123 reviews of train stand in test: what a network remembers of them counts as
-    learned.
-
-    Returns:
-        int64, rising.
-
-    Examples:
-        >>> rows_also_in([b"good", b"bad", b"dull", b"bad"], [b"bad", b"fine"])
-        array([1, 3])
-    """
-    known = set(others)
-    return np.array([row for row, text in enumerate(texts) if text in known], np.int64)
 
 
 def _from_folder(folder: Path) -> Iterator[tuple[str, str, str, bytes]]:

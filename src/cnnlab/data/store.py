@@ -73,7 +73,11 @@ class StoredSplit:
 
 @dataclass(frozen=True)
 class Store:
-    """What a prepared file holds; ``checksum`` is of its arrays, ``skipped`` names unreadable files."""
+    """What a prepared file holds.
+
+    ``checksum`` is of its arrays, ``skipped`` names unreadable files, and ``counted`` are remarks by split:
+    ``{"bad bytes": {"train": 3, "test": 0}}``.
+    """
 
     path: Path
     class_names: tuple[str, ...]
@@ -83,6 +87,7 @@ class Store:
     checksum: str
     skipped: tuple[str, ...]
     vocabulary: tuple[str, ...]
+    counted: dict[str, dict[str, int]]
     splits: dict[str, StoredSplit]
 
 
@@ -107,6 +112,7 @@ def open_store(path: Path) -> Store | None:
             checksum=str(attributes["checksum"]),
             skipped=tuple(_json(attributes, "skipped", list)),
             vocabulary=_vocabulary(file, path) if "vocabulary" in names else (),
+            counted=_json(attributes, "counted", dict) if "counted" in attributes else {},
             splits={name: StoredSplit(path, name, ()) for name in SPLITS if name in names},
         )
         if "train" not in store.splits:

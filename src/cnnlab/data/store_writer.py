@@ -93,6 +93,7 @@ class StoreWriter:
         self.skipped: list[str] = []
         self.class_names = tuple(class_names)
         self.vocabulary: tuple[str, ...] = ()
+        self.counted: dict[str, dict[str, int]] = {}
         self._source = source
         self._verified = verified
         self._options = dict(options)
@@ -181,6 +182,7 @@ class StoreWriter:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             checksum=_checksum(self._file),
             skipped=json.dumps(self.skipped),
+            counted=json.dumps(self.counted),
         )
         self._file.close()
         with self._temporary.open("rb+") as file:

@@ -63,6 +63,14 @@ class StoredDataModule(DataModule):
         """
 
     @property
+    def raw_files(self) -> tuple[str, ...] | None:
+        """Patterns of the raw files below the root: each must be met by a file or a folder.
+
+        Empty where none are needed; None where a subclass does not say.
+        """
+        return None
+
+    @property
     def source(self) -> str:
         """Where the raw files lie, for the store's record."""
         return str(self.raw_root.absolute())
@@ -117,7 +125,9 @@ class StoredDataModule(DataModule):
 
     def _renumber(self, labels: Indices) -> Indices:
         """Count the classes as the spec names them; -1 is a class that is not used."""
-        names, wanted = list(self.opened.class_names), self.spec.class_names
+        names = list(self.opened.class_names)
+        # Samples without classes to predict are still split by those that they have.
+        wanted = self.spec.class_names or names
         missing = [name for name in wanted if name not in names]
         if missing:
             raise UserError(
@@ -158,8 +168,12 @@ class ImageDataModule(StoredDataModule):
         """All images of a stored split."""
         chosen = self.opened.splits[stored]
         size = int(np.prod(chosen.shape))
-        mapped = self.memory == "map" or (self.memory == "auto" and size > _free_memory() // 2)
+        mapped = self.maps(size)
         return Images(chosen.images(mapped=mapped), self.targets(stored))
+
+    def maps(self, size: int) -> bool:
+        """Whether an array of so many bytes stays in its file."""
+        return self.memory == "map" or (self.memory == "auto" and size > _free_memory() // 2)
 
     def for_training(self, samples: Samples) -> Samples:
         """Augment the images."""

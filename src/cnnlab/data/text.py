@@ -1,20 +1,24 @@
 """Data module of the IMDB reviews: token ids in a store, served as sequences or as counts of words."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from cnnlab.config.ranges import Count
+from cnnlab.data.datamodule import Content
 from cnnlab.data.ragged import Cut, Padding, Ragged
-from cnnlab.data.reviews import REVIEW_CLASSES, encode_reviews, read_reviews
+from cnnlab.data.reviews import FIRST_WORD, REVIEW_CLASSES, UNKNOWN, encode_reviews, read_reviews
 from cnnlab.data.samples import Samples
 from cnnlab.data.spec import DataSpec
 from cnnlab.data.store import Option
 from cnnlab.data.store_writer import StoreWriter
 from cnnlab.data.stored import StoredDataModule
+from cnnlab.errors import UserError
 
 View = Literal["sequences", "counts"]
 
@@ -86,6 +90,10 @@ class IMDB(StoredDataModule):
         length: ids in a sequence.
         padding: ``before`` or ``after`` a short text.
         cut: the ``start`` or the ``end`` of a long text.
+        drop_leaks: leave the reviews of train whose ids also stand in test out of training and validation.
+
+    Raises:
+        UserError: if leaks are to be dropped with folds, which do not use the test split.
 
     Examples:
         >>> IMDB(view="counts").spec.input_shape, IMDB().spec.input_shape
@@ -99,6 +107,14 @@ class IMDB(StoredDataModule):
     length: Count = 400
     padding: Padding = "before"
     cut: Cut = "start"
+    drop_leaks: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.drop_leaks and self.folds is not None:
+            raise UserError(
+                "data.drop_leaks=true: nothing leaks with data.folds, which leave the test split unused."
+            )
 
     @property
     def spec(self) -> DataSpec:
@@ -114,12 +130,32 @@ class IMDB(StoredDataModule):
         """The size of the vocabulary: both views are made from the same ids."""
         return {"words": self.words}
 
+    @property
+    def raw_files(self) -> tuple[str, ...]:
+        """The unpacked folder, or the archive."""
+        return ("aclImdb*",)
+
     def write(self, writer: StoreWriter) -> None:
         """Store the ids of all reviews."""
         reviews = encode_reviews(read_reviews(self.raw_root, self.verify), self.words)
         writer.vocabulary = reviews.vocabulary
+        writer.counted = {"bad bytes": {name: part.bad_bytes for name, part in reviews.splits.items()}}
         for name, part in reviews.splits.items():
             writer.add_ids(name, part.ids, part.offsets, part.labels)
+
+    def contents(self) -> dict[str, Content]:
+        """Classes and digests; leaks are samples that are not used, if they are to be dropped."""
+        found = super().contents()
+        if self.drop_leaks:
+            labels, digests = found["train"]
+            labels = np.where(np.isin(digests, found["test"].digests), -1, labels)
+            found["train"] = Content(labels, digests)
+        return found
+
+    def spelled(self, ids: Iterable[int]) -> list[str]:
+        """The words that ids stand for; ``?`` is an unknown one."""
+        vocabulary = self.opened.vocabulary
+        return ["?" if number == UNKNOWN else vocabulary[number - FIRST_WORD] for number in ids]
 
     def stored_samples(self, stored: str) -> Texts:
         """All reviews of a stored split."""

@@ -1,13 +1,14 @@
-"""Pictures of what a network is shown."""
+"""Pictures of what a network is shown, and of what it makes of it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cnnlab.figures.style import DPI, shorten
+from cnnlab.figures.style import DPI, TEXT_SIZE, shorten
 
 CELL = 128  # pixels of the page that an image's longer side gets, about
 LARGEST_CELL = 256
@@ -15,6 +16,10 @@ GAP = 8  # pixels between images
 TITLE_HEIGHT = 20  # pixels
 TITLE_FONT = 8.0  # points
 TITLE_CHARACTER = 9.0  # pixels
+NAME_WIDTH = 90  # pixels, of the names of rows
+NAME_CHARACTERS = 9
+HEADING_HEIGHT = 36  # pixels
+HEADING_CHARACTER = 13.0  # pixels
 
 
 def image_grid(images: NDArray[np.uint8], titles: Sequence[str] | None = None, columns: int = 8) -> Figure:
@@ -33,10 +38,13 @@ def image_grid(images: NDArray[np.uint8], titles: Sequence[str] | None = None, c
         >>> len(figure.axes[0].images), [text.get_text() for text in figure.axes[0].texts]
         (3, ['cat', 'dog', 'cat'])
     """
-    _check(images, titles, columns)
-    number, image_height, image_width = images.shape[:3]
-    scale = _scale(max(image_height, image_width))
-    height, width = round(image_height * scale), round(image_width * scale)
+    _check(images)
+    if titles is not None and len(titles) != len(images):
+        raise ValueError(f"{len(titles)} titles for {len(images)} images")
+    if columns < 1:
+        raise ValueError(f"columns must be at least 1, not {columns}")
+    number = len(images)
+    height, width = _cell(images)
     columns = min(columns, number)
     head = GAP + (TITLE_HEIGHT if titles is not None else 0)
     figure = _page(columns * (width + GAP) + GAP, math.ceil(number / columns) * (head + height) + GAP)
@@ -44,18 +52,54 @@ def image_grid(images: NDArray[np.uint8], titles: Sequence[str] | None = None, c
     for index, image in enumerate(images):
         row, column = divmod(index, columns)
         left, top = GAP + column * (width + GAP), head + row * (head + height)
-        axes.imshow(
-            image.repeat(3, axis=-1) if image.shape[-1] == 1 else image,
-            extent=(left, left + width, top + height, top),
-            interpolation="nearest",
-        )
+        _show(axes, image, left, top, width, height)
         if titles is not None:
             text = shorten(titles[index], int((width + GAP) / TITLE_CHARACTER))
             middle = left + width / 2
             axes.text(middle, top - 5, text, ha="center", fontsize=TITLE_FONT, parse_math=False)
-    # Not before: every imshow fits the axes to its own image.
-    axes.set(xlim=(0, axes.bbox.width), ylim=(axes.bbox.height, 0))
-    return figure
+    return _fitted(figure)
+
+
+def image_rows(rows: Mapping[str, NDArray[np.uint8]], *, title: str = "") -> Figure:
+    """Lay images out in named rows, one below the other: those of one column belong together.
+
+    Args:
+        rows: by name, images of one shape (N, H, W, C), uint8, as for :func:`image_grid`.
+        title: what stands above the images.
+
+    Raises:
+        ValueError: if there is no row, or the rows are not images of one shape.
+
+    Examples:
+        >>> noisy, clean = np.full((4, 28, 28, 1), 90, np.uint8), np.zeros((4, 28, 28, 1), np.uint8)
+        >>> figure = image_rows({"noisy": noisy, "clean": clean}, title="before and after")
+        >>> len(figure.axes[0].images), [text.get_text() for text in figure.axes[0].texts]
+        (8, ['noisy', 'clean', 'before and after'])
+    """
+    for images in rows.values():
+        _check(images)
+    shapes = {images.shape for images in rows.values()}
+    if len(shapes) != 1:
+        raise ValueError(f"rows of images are of one shape; these are of {sorted(shapes)}")
+    first = next(iter(rows.values()))
+    height, width = _cell(first)
+    head = HEADING_HEIGHT if title else GAP
+    figure = _page(NAME_WIDTH + len(first) * (width + GAP), head + len(rows) * (height + GAP))
+    axes = figure.axes[0]
+    for row, (name, images) in enumerate(rows.items()):
+        top = head + row * (height + GAP)
+        for column, image in enumerate(images):
+            _show(axes, image, NAME_WIDTH + column * (width + GAP), top, width, height)
+        text = shorten(name, NAME_CHARACTERS)
+        middle = top + height / 2
+        axes.text(
+            NAME_WIDTH - GAP, middle, text, ha="right", va="center", fontsize=TITLE_FONT, parse_math=False
+        )
+    if title:
+        text = shorten(title, int(axes.bbox.width / HEADING_CHARACTER))
+        middle = axes.bbox.width / 2
+        axes.text(middle, head / 2, text, ha="center", va="center", fontsize=TEXT_SIZE, parse_math=False)
+    return _fitted(figure)
 
 
 def _page(width: int, height: int) -> Figure:
@@ -68,16 +112,31 @@ def _page(width: int, height: int) -> Figure:
     return figure
 
 
-def _check(images: NDArray[np.uint8], titles: Sequence[str] | None, columns: int) -> None:
-    """Raise ValueError for anything but uint8 images with one title each, in one column or more."""
+def _fitted(figure: Figure) -> Figure:
+    """Let the axes be the whole page again, since every image fits them to itself."""
+    axes = figure.axes[0]
+    axes.set(xlim=(0, axes.bbox.width), ylim=(axes.bbox.height, 0))
+    return figure
+
+
+def _show(axes: Axes, image: NDArray[np.uint8], left: int, top: int, width: int, height: int) -> None:
+    """Place one image (H, W, C) on the page."""
+    axes.imshow(
+        image.repeat(3, axis=-1) if image.shape[-1] == 1 else image,
+        extent=(left, left + width, top + height, top),
+        interpolation="nearest",
+    )
+
+
+def _check(images: NDArray[np.uint8]) -> None:
+    """Raise ValueError for anything but uint8 images."""
     if images.ndim != 4 or not images.size or images.shape[-1] not in (1, 3, 4) or images.dtype != np.uint8:
         raise ValueError(f"images are uint8 of shape (N, H, W, C); these are {images.dtype} {images.shape}")
-    if titles is not None and len(titles) != len(images):
-        raise ValueError(f"{len(titles)} titles for {len(images)} images")
-    if columns < 1:
-        raise ValueError(f"columns must be at least 1, not {columns}")
 
 
-def _scale(side: int) -> float:
-    """Return the factor from an image's pixels to the page's: whole, but where a large image must shrink."""
-    return LARGEST_CELL / side if side > LARGEST_CELL else float(max(1, CELL // side))
+def _cell(images: NDArray[np.uint8]) -> tuple[int, int]:
+    """Return height and width of an image on the page: whole multiples, but where a large one must shrink."""
+    height, width = images.shape[1:3]
+    side = max(height, width)
+    scale = LARGEST_CELL / side if side > LARGEST_CELL else float(max(1, CELL // side))
+    return round(height * scale), round(width * scale)

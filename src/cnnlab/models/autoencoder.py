@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnlab.config.ranges import Count, NotNegative, Positive, UpToOne
+from cnnlab.data.spec import DataSpec
 from cnnlab.errors import UserError
 from cnnlab.models.convnet import MemoryFormat
 from cnnlab.models.layers import (
@@ -25,6 +26,7 @@ from cnnlab.models.layers import (
     initialise,
 )
 from cnnlab.models.mlp import per_layer
+from cnnlab.models.module import NetworkModule
 
 
 class Autoencoder(Network):
@@ -142,3 +144,18 @@ def check_sizes(input_shape: tuple[int, ...], outputs: int, depth: int) -> None:
             f"model.channels: an image of {height}x{width} cannot be halved {depth} times; "
             f"take fewer entries, or sides that are multiples of {2**depth}."
         )
+
+
+class AutoencoderModule(NetworkModule):
+    """Training of an :class:`Autoencoder`."""
+
+    network_class = Autoencoder
+
+    @classmethod
+    def check(cls, spec: DataSpec) -> None:
+        """Refuse data whose targets are not images."""
+        if spec.target != "image":
+            raise UserError(
+                f"model=autoencoder: data={spec.name} has {spec.target} to predict, and this network gives "
+                "images; data=mnist data.noise=0.5 has clean images to predict."
+            )

@@ -9,6 +9,7 @@ import torch
 from rich.markup import escape
 from rich.table import Table
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import parametrize
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -205,9 +206,9 @@ class _Walk:
 
 @contextmanager
 def _plain_kernels() -> Iterator[None]:
-    """Do without fused LSTM and attention, each a single operation that the counter does not know."""
+    """Do without fused LSTM and attention, each a single operation that not every counter knows."""
     backends: tuple[Any, ...] = (torch.backends.mkldnn, torch.backends.cudnn)
-    with ExitStack() as after:
+    with sdpa_kernel(SDPBackend.MATH), ExitStack() as after:
         for backend in backends:
             after.callback(setattr, backend, "enabled", backend.enabled)
             backend.enabled = False

@@ -2,14 +2,15 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from cnnlab.models.fitted import Fitted
 
 
-class Impute(nn.Module):
+class Impute(Fitted):
     """Puts the column's mean over the training rows in place of NaN; fitted once, then part of the model.
 
     Takes ``(batch, features)`` of any float dtype and gives the same dtype and shape. A column without a
@@ -28,16 +29,13 @@ class Impute(nn.Module):
                 [4., 5.]])
     """
 
-    fitted: Tensor
     mean: Tensor
 
     def __init__(self, features: int, names: Sequence[str] = ()) -> None:
         super().__init__()
         self.features = features
         self.names = tuple(names) or tuple(f"column{number}" for number in range(1, features + 1))
-        # A bool beside the buffer, since to ask a buffer in each forward would wait for the GPU.
-        self.is_fitted = False
-        self.register_buffer("fitted", torch.tensor(False))
+        self.expect_fit()
         self.register_buffer("mean", torch.zeros(features))
 
     def extra_repr(self) -> str:
@@ -63,8 +61,7 @@ class Impute(nn.Module):
                 "no training row has a value of %s: where it is missing it counts as 0", ", ".join(empty)
             )
         self.mean.copy_(means.nan_to_num())
-        self.fitted.fill_(True)
-        self.is_fitted = True
+        self.mark_fitted()
 
     def forward(self, x: Tensor) -> Tensor:
         """Fill in what is missing.
@@ -73,17 +70,5 @@ class Impute(nn.Module):
             RuntimeError: if neither :meth:`fit` was called nor a fitted state loaded. On the meta device,
                 where only shapes count, that is no matter.
         """
-        if not self.is_fitted and not x.is_meta:
-            raise RuntimeError("This model's imputation was never fitted: call fit with the training rows.")
+        self.require_fitted(x, "This model's imputation was never fitted: call fit with the training rows.")
         return torch.where(x.isnan(), self.mean.to(x.dtype), x)
-
-    def _load_from_state_dict(
-        self,
-        state_dict: Mapping[str, Any],
-        prefix: str,
-        *args: Any,  # noqa: ANN401 - torch's own, handed on
-    ) -> None:
-        super()._load_from_state_dict(state_dict, prefix, *args)
-        fitted = state_dict.get(f"{prefix}fitted")
-        if fitted is not None:
-            self.is_fitted = bool(fitted)

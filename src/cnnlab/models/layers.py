@@ -1,7 +1,7 @@
 """Layers and initialisers that torch lacks or names otherwise."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import torch.nn.functional as F
@@ -52,7 +52,6 @@ class SameConv2d(nn.Conv2d):
     a size ``n`` becomes ``ceil(n / stride)``.
 
     Examples:
-        >>> import torch
         >>> SameConv2d(3, 8, kernel_size=11, stride=2)(torch.zeros(1, 3, 32, 32)).shape
         torch.Size([1, 8, 16, 16])
     """
@@ -111,6 +110,16 @@ def add_max_pool(layers: OrderedDict[str, nn.Module], name: str, pool: nn.MaxPoo
 def kernels(part: Iterable[nn.Module], factor: float) -> list[tuple[float, Tensor]]:
     """Pair the kernels of a part's convolutions and dense layers with a factor; none where it is zero."""
     return [(factor, m.weight) for m in part if factor and isinstance(m, (nn.Conv2d, nn.Linear))]
+
+
+def squared_kernels(kernels: Sequence[tuple[float, Tensor]]) -> Tensor | float:
+    """Sum over kernels of ``factor * sum(kernel ** 2)``: Keras's L2 regulariser.
+
+    Examples:
+        >>> float(squared_kernels([(0.5, torch.tensor([1.0, 2.0]))]))
+        2.5
+    """
+    return sum((factor * kernel.square().sum() for factor, kernel in kernels), start=0.0)
 
 
 def initialise(network: nn.Module, init: Init) -> None:

@@ -1,15 +1,18 @@
 """Dense networks: from linear classification (no hidden layer) to any widths."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
+import torch
 from torch import Tensor, nn
 
 from cnnlab.config.ranges import Count, NotNegative, Positive, Share, UpToOne
 from cnnlab.data.spec import DataSpec
 from cnnlab.errors import UserError
-from cnnlab.models.layers import Activation, DenseNormPlace, Init, Network, activation, initialise, kernels
+from cnnlab.models.layers import Activation, DenseNormPlace, Init, Network, initialise, kernels
+from cnnlab.models.layers import activation as make_activation
 from cnnlab.models.module import NetworkModule
 
 T = TypeVar("T")
@@ -57,7 +60,7 @@ def dense_layers(
         layers[f"dense{i}"] = nn.Linear(inputs, width)
         if place == "before":
             layers[f"norm{i}"] = nn.BatchNorm1d(width, norm_eps, norm_momentum)
-        layers[f"{act}{i}"] = activation(act, negative_slope)
+        layers[f"{act}{i}"] = make_activation(act, negative_slope)
         if place == "after":
             layers[f"norm{i}"] = nn.BatchNorm1d(width, norm_eps, norm_momentum)
         if p:
@@ -70,9 +73,10 @@ def dense_layers(
 
 
 class MLP(Network):
-    """Flatten, hidden dense layers, a linear output; without hidden layers a linear classifier.
+    """Flatten, hidden dense layers, an output layer; without hidden layers a linear model.
 
-    Takes float ``(batch, *input_shape)``, gives float ``(batch, outputs)``: logits.
+    Takes float ``(batch, *input_shape)``, gives float ``(batch, outputs)``: logits, for the losses that
+    expect them.
 
     Args:
         input_shape: shape of one sample.
@@ -84,12 +88,16 @@ class MLP(Network):
         norm_momentum: share of the new batch in the running statistics (Keras's momentum is 1 less this).
         norm_eps: added to the variance.
         dropout: after the hidden layers, one for all or a list.
+        output_activation: of the output layer. Cross-entropies bring theirs with them and want ``none``.
+        joined: let the output layer see the inputs beside the last hidden layer.
         l2: factor of the sum of the squared kernels, added to the loss.
         init: ``torch``, ``keras`` or ``he``, see :func:`initialise`.
 
     Examples:
         >>> sum(p.numel() for p in MLP((1, 28, 28), 10, hidden=[100]).parameters())
         79510
+        >>> sum(p.numel() for p in MLP((2,), 1, hidden=[1], joined=True).parameters())
+        7
     """
 
     def __init__(
@@ -104,36 +112,45 @@ class MLP(Network):
         norm_momentum: UpToOne = 0.1,
         norm_eps: Positive = 1e-5,
         dropout: Share | Sequence[Share] = 0.0,
+        output_activation: Activation = "none",
+        joined: bool = False,
         l2: NotNegative = 0.0,
         init: Init = "torch",
     ) -> None:
         super().__init__()
-        inputs = 1
-        for size in input_shape:
-            inputs *= size
+        inputs = math.prod(input_shape)
         self.flatten = nn.Flatten()
-        self.layers = nn.Sequential(
-            dense_layers(
-                inputs,
-                hidden,
-                outputs,
-                act=activation,
-                negative_slope=negative_slope,
-                norm=norm,
-                norm_key="model.norm",
-                norm_momentum=norm_momentum,
-                norm_eps=norm_eps,
-                dropout=dropout,
-                dropout_key="model.dropout",
-            )
+        layers = dense_layers(
+            inputs,
+            hidden,
+            outputs,
+            act=activation,
+            negative_slope=negative_slope,
+            norm=norm,
+            norm_key="model.norm",
+            norm_momentum=norm_momentum,
+            norm_eps=norm_eps,
+            dropout=dropout,
+            dropout_key="model.dropout",
         )
+        self.before_joint = len(layers) - 1 if joined and hidden else 0
+        if self.before_joint:
+            layers["output"] = nn.Linear(hidden[-1] + inputs, outputs)
+        if output_activation != "none":
+            layers[f"output_{output_activation}"] = make_activation(output_activation, negative_slope)
+        self.layers = nn.Sequential(layers)
         self.l2 = l2
         initialise(self, init)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits ``(batch, outputs)`` of float samples ``(batch, *input_shape)``."""
-        logits: Tensor = self.layers(self.flatten(x))
-        return logits
+        """Outputs ``(batch, outputs)`` of float samples ``(batch, *input_shape)``."""
+        x = self.flatten(x)
+        if self.before_joint:
+            hidden = self.layers[: self.before_joint](x)
+            joint: Tensor = self.layers[self.before_joint :](torch.cat([hidden, x], 1))
+            return joint
+        outputs: Tensor = self.layers(x)
+        return outputs
 
     def penalised(self) -> list[tuple[float, Tensor]]:
         """Each kernel with the factor of its squared sum in the loss."""
@@ -150,3 +167,13 @@ class MLPModule(NetworkModule):
         """Refuse data whose samples are not fixed numbers."""
         if spec.kind == "tokens":
             raise UserError(f"data={spec.name} gives token ids, which a dense network cannot take.")
+
+    def make_network(self, spec: DataSpec, **settings: Any) -> Network:  # noqa: ANN401
+        """Build the network, unless its output would go through an activation twice."""
+        chosen = settings.get("output_activation", "none")
+        if chosen != "none" and self.objective.takes_logits:
+            raise UserError(
+                f"model.output_activation={chosen}: a cross-entropy brings its sigmoid or softmax with it; "
+                "allowed is none, or a squared error as model.loss."
+            )
+        return super().make_network(spec, **settings)

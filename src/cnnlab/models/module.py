@@ -3,26 +3,27 @@
 import inspect
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from cnnlab.config.ranges import Share
 from cnnlab.data.samples import Batch
 from cnnlab.data.spec import DataSpec, Kind
 from cnnlab.errors import TrainingError, UserError
-from cnnlab.models.layers import Network
-from cnnlab.models.objectives import Loss, objective_for, squared_kernels
+from cnnlab.models.layers import Network, squared_kernels
+from cnnlab.models.objectives import Loss, objective_for
 from cnnlab.models.preprocess import Preprocess, Step
-from cnnlab.optim.fused import MakeOptimizer, fused
+from cnnlab.optim.fused import MakeOptimizer, with_rates
 from cnnlab.optim.schedules import Schedule
 
 EVALUATED = ("val", "watched_test")
-AUTOMATIC_STEPS: dict[Kind, tuple[Step, ...]] = {
+AUTOMATIC_STEPS: Mapping[Kind, tuple[Step, ...]] = {
     "image": ("scale",),
     "tabular": ("featurewise_std",),
     "counts": (),
@@ -81,6 +82,9 @@ class NetworkModule(pl.LightningModule):
     """
 
     network_class: ClassVar[Callable[..., Network]]
+    automatic_steps: ClassVar[Mapping[Kind, tuple[Step, ...]]] = AUTOMATIC_STEPS
+    # Settings whose effect is in a checkpoint's weights, as a network takes them that is built for it.
+    settings_of_restored: ClassVar[Mapping[str, Any]] = {}
     network: Network
 
     def __init__(
@@ -99,9 +103,10 @@ class NetworkModule(pl.LightningModule):
         self.spec = spec
         self.make_optimizer, self.schedule = optimizer, schedule
         self.objective = objective_for(spec, loss, label_smoothing)
-        steps = AUTOMATIC_STEPS[spec.kind] if preprocess == "auto" else preprocess
+        steps = self.automatic_steps[spec.kind] if preprocess == "auto" else preprocess
         self.preprocess = Preprocess(spec.input_shape, list(steps))
-        self.network = self.make_network(spec, **network)
+        self.network = self.make_network(replace(spec, input_shape=self.preprocess.output_shape), **network)
+        self.epoch_rate = 0.0
         self.sums: dict[str, Sums] = {}
         self.restored: dict[str, Sequence[float]] = {}
         self.kept_outputs: list[Tensor] = []
@@ -110,10 +115,11 @@ class NetworkModule(pl.LightningModule):
     def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
         """Show the network's settings in the signature, where the check of a config looks."""
         super().__init_subclass__(**kwargs)
-        own = list(inspect.signature(NetworkModule.__init__).parameters.values())[1:-1]
-        networks = list(inspect.signature(cls.network_class).parameters.values())
-        keywords = [p for p in networks if p.kind is p.KEYWORD_ONLY]
-        cls.__signature__ = inspect.Signature([*own, *keywords])  # type: ignore[attr-defined]
+        sources = (NetworkModule.__init__, cls.__init__, cls.network_class)
+        found = [p for source in sources for p in inspect.signature(source).parameters.values()]
+        spec = next(p for p in found if p.name == "spec")
+        keywords = {p.name: p for p in found if p.kind is p.KEYWORD_ONLY}
+        cls.__signature__ = inspect.Signature([spec, *keywords.values()])  # type: ignore[attr-defined]
 
     @property
     def network_dtype(self) -> torch.dtype:
@@ -182,6 +188,17 @@ class NetworkModule(pl.LightningModule):
         loss, metric, count = torch.as_tensor(totals).tolist()
         return {f"{part}/loss": loss / count, f"{part}/{self.objective.metric}": metric / count}
 
+    def on_train_start(self) -> None:
+        """Let the loaders go on where a checkpoint left them.
+
+        The Trainer makes them when the schedule asks for the number of steps, before it has read what the
+        checkpoint says of them; and behind an epoch's end it does not look at that at all.
+        """
+        loop = self.trainer.fit_loop
+        if loop._combined_loader is not None and loop._combined_loader_states_to_load:
+            loop._combined_loader._load_state_dicts(loop._combined_loader_states_to_load)
+            loop._combined_loader_states_to_load = []
+
     def on_train_epoch_start(self) -> None:
         """Note the rate that the epoch begins with."""
         self.epoch_rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
@@ -208,13 +225,19 @@ class NetworkModule(pl.LightningModule):
         self.kept_targets.clear()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the sums of an unfinished epoch."""
+        """Keep the sums of an unfinished epoch, and the rate that it began with."""
+        checkpoint["epoch_rate"] = self.epoch_rate
         checkpoint["sums"] = {part: sums.totals().cpu() for part, sums in self.sums.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on summing."""
+        self.epoch_rate = float(checkpoint.get("epoch_rate", 0.0))
         self.sums = {}
         self.restored = {part: totals.tolist() for part, totals in checkpoint.get("sums", {}).items()}
+
+    def rates(self) -> list[tuple[float, list[nn.Parameter]]]:
+        """Groups of parameters with their shares of the learning rate; the first one's is logged."""
+        return [(1.0, [p for p in self.parameters() if p.requires_grad])]
 
     def configure_optimizer(self) -> Optimizer:
         """Make the optimizer of all parameters that are trained.
@@ -224,7 +247,7 @@ class NetworkModule(pl.LightningModule):
         """
         if self.make_optimizer is None:
             raise RuntimeError("this module was made without an optimizer")
-        return fused(self.make_optimizer, (p for p in self.parameters() if p.requires_grad))
+        return with_rates(self.make_optimizer, self.rates())
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
         """Drop the gradients, without the profiler's record of it."""

@@ -2,8 +2,6 @@
 
 import contextlib
 import hashlib
-import http.client
-import socket
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,20 +10,22 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
+from cnnlab.downloads import DOWNLOAD_FAILURES, network_timeout
 from cnnlab.errors import UserError, did_you_mean, reason
 
+OUR_BODY = "network.body."  # where a checkpoint of cnnlab's own has what torchvision calls by no prefix
 LAST_LAYER = "fc."  # as torchvision calls a ResNet's; it belongs to the classes that it was trained on
 OPTIONAL = "num_batches_tracked"  # files written before 2018 lack it, and nothing here reads it
 SHOWN_MISFITS = 3
-TIMEOUT = 10.0  # seconds without an answer; torch's downloader alone would wait for ever
 
 
 def load_pretrained(body: nn.Module, weights: str, architecture: str) -> None:
     """Put pretrained weights into a network's body, all of them or none.
 
-    A file is a plain state dict as ``torch.save(network.state_dict(), path)`` writes it; it is read with
-    ``weights_only=True``, so that it cannot run code. Its last layer, of whatever width, is left out. On the
-    meta device neither a download nor a file is read, but a wrong name or a missing file is still refused.
+    A file is a plain state dict as ``torch.save(network.state_dict(), path)`` writes it, or a checkpoint of a
+    ResNet that cnnlab trained; it is read with ``weights_only=True``, so that it cannot run code. Its last
+    layer, of whatever width, is left out. On the meta device neither a download nor a file is read, but a
+    wrong name or a missing file is still refused.
 
     Args:
         body: the first modules of torchvision's network, under torchvision's names.
@@ -94,9 +94,9 @@ def fetch(url: str, architecture: str) -> Path:
     if not path.is_file():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with _network_timeout():
+            with network_timeout():
                 torch.hub.download_url_to_file(url, str(path), digits, progress=sys.stderr.isatty())
-        except (OSError, RuntimeError, ValueError, http.client.HTTPException) as error:
+        except DOWNLOAD_FAILURES as error:
             raise UserError(
                 f"model.weights: {url} could not be downloaded ({reason(error)}): put {name} into"
                 f" {path.parent}, or say model.weights=FILE for a local file of weights of {architecture},"
@@ -113,13 +113,21 @@ def fetch(url: str, architecture: str) -> Path:
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """Read a state dict: tensors by their names, on the CPU.
+    """Read a state dict: tensors by torchvision's names, on the CPU; of cnnlab's checkpoints the body alone.
 
     Raises:
         UserError: if the file cannot be read, is damaged, or holds anything else.
     """
     with _readable(path):
         found = _loaded(path)
+    if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
+        ours = {str(name): tensor for name, tensor in found["state_dict"].items()}
+        found = {k.removeprefix(OUR_BODY): v for k, v in ours.items() if k.startswith(OUR_BODY)}
+        if not found:
+            raise UserError(
+                f"model.weights={path}: it is a checkpoint, but not of a ResNet that cnnlab trained;"
+                " write its weights alone with torch.save(network.state_dict(), FILE)."
+            )
     if not isinstance(found, Mapping) or not found:
         raise UserError(f"model.weights={path}: it holds no weights, but a {type(found).__name__}.")
     odd = next((k for k, v in found.items() if not (isinstance(k, str) and isinstance(v, Tensor))), None)
@@ -175,13 +183,3 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"model.weights={path}: it cannot be read: {error.strerror or error}.") from error
-
-
-@contextlib.contextmanager
-def _network_timeout() -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)

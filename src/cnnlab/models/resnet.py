@@ -4,19 +4,20 @@ He et al., Deep Residual Learning for Image Recognition, 2016.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Literal, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from cnnlab.config.ranges import Count, Share
-from cnnlab.data.spec import DataSpec
+from cnnlab.config.ranges import Count, Positive, Share
+from cnnlab.data.spec import DataSpec, Kind
 from cnnlab.errors import UserError
 from cnnlab.models.convnet import MemoryFormat
 from cnnlab.models.layers import Init, Network, conv_size, initialise
 from cnnlab.models.mlp import dense_layers
 from cnnlab.models.module import NetworkModule
+from cnnlab.models.preprocess import Step
 from cnnlab.models.pretrained import load_pretrained
 
 Depth = Literal[18, 50]
@@ -31,9 +32,7 @@ class ResNet(Network):
 
     Takes float ``(batch, channels, height, width)`` of one or three channels, gives float ``(batch,
     outputs)``: logits. A grey image is repeated to three channels. The input is expected as the weights were
-    trained: ImageNet's are on images scaled to 0..1, less the mean (0.485, 0.456, 0.406), divided by the
-    deviation (0.229, 0.224, 0.225), each of red, green and blue. That is the work of the model's
-    :class:`~cnnlab.models.preprocess.Preprocess`, and is not done here.
+    trained, which is the work of the step ``imagenet`` of :class:`~cnnlab.models.preprocess.Preprocess`.
 
     Frozen stages have no gradients, and their batch norm keeps its statistics in training too. As in all of
     torchvision's, the stride of a bottleneck lies in its 3x3 convolution; Keras's ResNet50 has it in the
@@ -141,22 +140,20 @@ class ResNet(Network):
         self.body[: self.frozen].eval()
         return self
 
-    def groups(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters that are trained, of ``body`` and ``head``, so that each can have a rate of its own.
+    @property
+    def body_is_frozen(self) -> bool:
+        """Whether the head alone is trained."""
+        return self.frozen == len(self.body)
 
-        Examples:
-            >>> net = ResNet((3, 32, 32), 10, depth=18, trained="head")
-            >>> {name: len(parameters) for name, parameters in net.groups().items()}
-            {'body': 0, 'head': 2}
-        """
-        parts = {"body": self.body, "head": self.head}
-        return {name: [p for p in part.parameters() if p.requires_grad] for name, part in parts.items()}
+    def is_frozen(self, start: Trained) -> bool:
+        """Whether :meth:`unfreeze` would change anything; raises as it does."""
+        return self._before(start, "callbacks.unfreeze.") < self.frozen
 
     def unfreeze(self, start: Trained) -> list[nn.Parameter]:
         """Train the body from a stage on; what is trained already stays so.
 
         Returns:
-            The parameters that were frozen until now, which an optimizer made before does not know.
+            The parameters that were frozen until now.
 
         Raises:
             UserError: if the body was cut before that stage.
@@ -168,7 +165,7 @@ class ResNet(Network):
             >>> net.unfreeze("layer4")
             []
         """
-        before = min(self.frozen, self._before(start, "unfreeze: "))
+        before = min(self.frozen, self._before(start, "callbacks.unfreeze."))
         thawed = list(self.body[before : self.frozen].parameters())
         for parameter in thawed:
             parameter.requires_grad_(True)
@@ -243,12 +240,58 @@ def cut_body(depth: Depth, last_stage: Stage) -> tuple[nn.Sequential, int]:
 
 
 class ResNetModule(NetworkModule):
-    """Training of a :class:`ResNet`: whole, from a stage on, or its head alone."""
+    """Training of a :class:`ResNet`: whole, from a stage on, or its head alone.
+
+    The preprocessing ``auto`` is the step ``imagenet``, with pretrained weights and without: a network built
+    anew for a checkpoint's weights has no pretrained ones, and must see its images in the same way.
+
+    Args:
+        spec: shape and classes of the data.
+        body_rate: learning rate of the body, as a share of the head's, which is the optimizer's.
+        cache_features: compute what the head takes once, see :func:`~cnnlab.training.features.served`:
+            ``auto`` where the body is frozen and nothing augmented, True also refuses to train elsewhere.
+        settings: those of :class:`~cnnlab.models.module.NetworkModule` and of the network.
+    """
 
     network_class = ResNet
+    automatic_steps: ClassVar[Mapping[Kind, tuple[Step, ...]]] = {"image": ("imagenet",)}
+    settings_of_restored: ClassVar[Mapping[str, Any]] = {"weights": None}
+    network: ResNet
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        *,
+        body_rate: Positive = 1.0,
+        cache_features: Literal["auto"] | bool = "auto",
+        **settings: Any,  # noqa: ANN401 - checked by their own signatures
+    ) -> None:
+        super().__init__(spec, **settings)
+        self.body_rate, self.cache_features = body_rate, cache_features
 
     @classmethod
     def check(cls, spec: DataSpec) -> None:
-        """Refuse data that is not images."""
+        """Refuse data that is not images, or has images to predict."""
         if spec.kind != "image":
             raise UserError(f"data={spec.name} gives {spec.kind} samples; a ResNet takes images.")
+        if spec.target == "image":
+            raise UserError(f"data={spec.name} has images to predict; a ResNet gives classes or values.")
+
+    def forward(self, raw: Tensor) -> Tensor:
+        """Outputs ``(batch, outputs)`` of a raw batch, or of what :meth:`ResNet.features` gave for one.
+
+        The two differ in their channels: images have 1 or 3, features 64 or more.
+        """
+        if raw.shape[1] > 3:
+            outputs: Tensor = self.network.head(raw)
+            return outputs
+        return super().forward(raw)
+
+    def rates(self) -> list[tuple[float, list[nn.Parameter]]]:
+        """The head's parameters and the body's, each with their share of the learning rate.
+
+        Frozen ones are among them, which optimizers pass over, weight decay included: one that knows all
+        from the start can go on from any checkpoint of a gradual unfreezing.
+        """
+        parts = ((1.0, self.network.head), (self.body_rate, self.network.body))
+        return [(share, list(part.parameters())) for share, part in parts]

@@ -29,12 +29,15 @@ class Schedule(Protocol):
 
 
 def _factors(optimizer: Optimizer, rate: Callable[[int, float], float]) -> LambdaLR:
-    """Scheduler whose rate is ``rate(position, initial rate)``, for each group of parameters."""
+    """Scheduler whose rate is ``rate(position, initial rate)``; groups of parameters keep their shares."""
+    base = float(optimizer.defaults["lr"])
+    return LambdaLR(optimizer, lambda position: rate(position, base) / base if base else 0.0)
 
-    def of(base: float) -> Callable[[int], float]:
-        return lambda position: rate(position, base) / base if base else 0.0
 
-    return LambdaLR(optimizer, [of(float(group["lr"])) for group in optimizer.param_groups])
+def _shares(optimizer: Optimizer) -> list[float]:
+    """Rate of each group of parameters, divided by the optimizer's own."""
+    base = float(optimizer.defaults["lr"])
+    return [float(group["lr"]) / base if base else 1.0 for group in optimizer.param_groups]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +192,7 @@ class Plateau:
         mode: ``min`` or ``max``: which way is better.
         factor: what the rate is multiplied by.
         patience: epochs without improvement before a cut.
-        floor: the rate never falls below it.
+        floor: the rate never falls below it, nor that of a group of parameters below its share of it.
     """
 
     interval: ClassVar[Interval] = "epoch"
@@ -203,5 +206,9 @@ class Plateau:
     def __call__(self, optimizer: Optimizer, total_steps: int) -> LRScheduler:
         """Make the scheduler; to be stepped once an epoch with the metric."""
         return ReduceLROnPlateau(
-            optimizer, mode=self.mode, factor=self.factor, patience=self.patience, min_lr=self.floor
+            optimizer,
+            mode=self.mode,
+            factor=self.factor,
+            patience=self.patience,
+            min_lr=[self.floor * share for share in _shares(optimizer)],
         )

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cnnlab.errors import UserError, reason
 from cnnlab.files import replacing
-from cnnlab.models.objectives import Objective
+from cnnlab.models.objective import Objective
 
 AUTO = "auto"
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lightning_fabric.loggers.logger import rank_zero_experiment
 from lightning_utilities.core.rank_zero import rank_zero_only
 from matplotlib.figure import Figure
 from pytorch_lightning.loggers import Logger
@@ -24,7 +25,7 @@ class EpochRecords(Logger):
     """One row per epoch, in memory, in ``metrics.csv`` and for whoever wants to print it.
 
     Args:
-        path: the CSV file; written whole at each epoch, so that it is never half a row.
+        path: the CSV file; a row is appended in one piece, and all is written anew where a column is new.
         on_epoch: called with each finished row.
     """
 
@@ -32,6 +33,7 @@ class EpochRecords(Logger):
         super().__init__()
         self.path, self.on_epoch = path, on_epoch
         self.rows: list[Row] = []
+        self._columns: list[str] = []
         self._open: Row = {}
         self._started = time.monotonic()
 
@@ -62,9 +64,19 @@ class EpochRecords(Logger):
         } | self._open
         self._open = {}
         self.rows.append(row)
-        write_text(self.path, as_csv(self.rows))
+        self._write(row)
         if self.on_epoch is not None:
             self.on_epoch(row)
+
+    def _write(self, row: Row) -> None:
+        """Append a row; writing thousands of them anew at each epoch would take longer than the epoch."""
+        known = len(self._columns)
+        self._columns = list(dict.fromkeys([*self._columns, *row]))
+        if known == len(self._columns):
+            with self.path.open("a", encoding="utf-8", newline="") as file:
+                file.write(as_csv([row], self._columns).partition("\n")[2])
+        else:
+            write_text(self.path, as_csv(self.rows, self._columns))
 
     def history(self) -> dict[str, list[float]]:
         """The rows as columns; a metric missing in an epoch is NaN there."""
@@ -76,15 +88,15 @@ def columns(rows: list[Row]) -> list[str]:
     return list(dict.fromkeys(key for row in rows for key in row))
 
 
-def as_csv(rows: list[Row]) -> str:
-    r"""Rows as the text of a CSV file with a header.
+def as_csv(rows: list[Row], names: list[str] | None = None) -> str:
+    r"""Rows as the text of a CSV file with a header, of these columns or of all that came up.
 
     Examples:
         >>> as_csv([{"epoch": 1, "val/loss": 0.5}, {"epoch": 2, "val/loss": 0.25}])
         'epoch,val/loss\n1,0.5\n2,0.25\n'
     """
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns(rows), lineterminator="\n")
+    writer = csv.DictWriter(text, names or columns(rows), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
@@ -113,8 +125,9 @@ class TensorBoard(Logger):
         return ""
 
     @property
+    @rank_zero_experiment
     def experiment(self) -> SummaryWriter:
-        """Writer of what belongs to the run as a whole."""
+        """Writer of what belongs to the run as a whole; the Trainer asks for it in every process."""
         return self.writer("")
 
     def writer(self, part: str) -> SummaryWriter:
@@ -145,7 +158,7 @@ class TensorBoard(Logger):
         writer = self.experiment
         summaries = hparams(dict(settings), dict.fromkeys(metrics, 0.0))  # type: ignore[no-untyped-call]
         for summary in summaries:
-            writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
+            writer._get_file_writer().add_summary(summary)
         for tag, value in metrics.items():
             writer.add_scalar(tag, value)
 

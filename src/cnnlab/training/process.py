@@ -21,6 +21,8 @@ IDLE_WARNINGS = (
     r"It is recommended to use `self\.log\(.*sync_dist=True\)`",
     # A device that is there and not asked for was left out on purpose.
     r"GPU available but not used",
+    # What is frozen stays in evaluation on purpose.
+    r"Found \d+ module\(s\) in eval mode at the start of training",
 )
 
 

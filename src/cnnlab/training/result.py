@@ -1,6 +1,7 @@
 """What a run leaves behind as numbers: result.json, predictions.h5, and what they were made with."""
 
 import hashlib
+import inspect
 import json
 import math
 import subprocess
@@ -15,12 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
+from cnnlab.config.check import locate
 from cnnlab.files import replacing, write_text
 
 PACKAGES = ("cnnlab", "torch", "torchvision", "pytorch-lightning", "hydra-core", "torchmetrics", "numpy")
 Status = Literal["finished", "failed", "interrupted"]
 # Settings that say where things lie or how they are shown, not what is computed.
-NOT_FINGERPRINTED = {"data": ("root", "store", "memory", "watch_test"), "logger": None, "hydra": None}
+NOT_FINGERPRINTED = {
+    "data": ("root", "store", "memory", "verify", "watch_test"),
+    "logger": None,
+    "hydra": None,
+}
 
 
 @dataclass
@@ -31,6 +37,7 @@ class Result:
     reason: str | None = None
     val: dict[str, float] = field(default_factory=dict)
     test: dict[str, float] = field(default_factory=dict)
+    followed: str | None = None
     best_epoch: int | None = None
     epochs: int = 0
     seconds: float = 0.0
@@ -83,8 +90,11 @@ def git_state() -> dict[str, str | bool] | None:
 
 
 def config_fingerprint(cfg: DictConfig) -> str:
-    """Digest of all settings that change what is computed: equal for two runs of the same experiment."""
-    plain = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    """Digest of all settings that change what is computed: equal for two runs of the same experiment.
+
+    A setting at its callable's default says nothing new, so that one that cnnlab gains changes no digest.
+    """
+    plain = cast(dict[str, Any], _without_defaults("", OmegaConf.to_container(cfg, resolve=True)))
     for group, keys in NOT_FINGERPRINTED.items():
         if keys is None:
             plain.pop(group, None)
@@ -94,10 +104,29 @@ def config_fingerprint(cfg: DictConfig) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def _without_defaults(path: str, node: Any) -> Any:  # noqa: ANN401 - a node of a config
+    if not isinstance(node, dict):
+        return node
+    inner = {key: _without_defaults(f"{path}.{key}".lstrip("."), value) for key, value in node.items()}
+    if "_target_" not in inner or path.startswith("hydra"):
+        return inner
+    parameters = inspect.signature(locate(path, inner["_target_"])).parameters
+    return {
+        key: value
+        for key, value in inner.items()
+        if key not in parameters or _plain(parameters[key].default) != value
+    }
+
+
+def _plain(default: Any) -> Any:  # noqa: ANN401
+    """A default as YAML would say it."""
+    return list(default) if isinstance(default, tuple) else default
+
+
 def write_predictions(
     path: Path,
     *,
-    targets: NDArray[np.int64],
+    targets: NDArray[Any],
     outputs: NDArray[np.float32],
     rows: NDArray[np.int64],
     class_names: tuple[str, ...],
@@ -106,10 +135,11 @@ def write_predictions(
 
     Args:
         path: the HDF5 file.
-        targets: true classes ``(n,)``.
-        outputs: probabilities ``(n, classes)``.
+        targets: int64 classes ``(n,)``, float32 values ``(n, outputs)`` or uint8 images
+            ``(n, channels, height, width)``.
+        outputs: probabilities ``(n, classes)``, or values, or brightness from 0 to 1, shaped as the targets.
         rows: row of each sample in the stored split that the test set is taken from ``(n,)``.
-        class_names: names of the classes.
+        class_names: names of the classes; none where the targets are not classes.
     """
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         file["targets"], file["outputs"], file["rows"] = targets, outputs, rows

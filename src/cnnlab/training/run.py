@@ -1,7 +1,6 @@
 """One run: from a checked config to a folder with weights, curves, pictures and a number."""
 
 import contextlib
-import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,48 +11,53 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_utilities.core.rank_zero import rank_zero_only
-from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from cnnlab.config.check import check
+from cnnlab.config.check import check, locate
 from cnnlab.config.make import make
 from cnnlab.data.batches import mixed_seed
 from cnnlab.data.datamodule import DataModule
 from cnnlab.errors import TrainingError, UserError, reason
-from cnnlab.figures.confusion import confusion_matrix
 from cnnlab.figures.curves import learning_curves
-from cnnlab.figures.images import image_grid
 from cnnlab.figures.style import save
 from cnnlab.models.describe import Description, describe
 from cnnlab.models.module import NetworkModule
 from cnnlab.training.checkpoints import load_weights
+from cnnlab.training.features import served
+from cnnlab.training.fingerprints import weights_fingerprint
 from cnnlab.training.loggers import EpochRecords, TensorBoard
+from cnnlab.training.pictures import first_batch, of_the_test
 from cnnlab.training.process import settled, without_idle_warnings
 from cnnlab.training.result import Result, config_fingerprint, git_state, versions, write_predictions
 from cnnlab.training.speed import Speed
 from cnnlab.training.trainer import build_trainer, epoch_teller
 
-SHOWN_IMAGES = 32
 TERMINATED = 143  # the shell's code for SIGTERM
 
 
-def build(cfg: DictConfig) -> tuple[DataModule, NetworkModule]:
+def build(cfg: DictConfig, *, restored: bool = False) -> tuple[DataModule, NetworkModule]:
     """Make data module and model from a config, without touching the data's files.
 
     The initial weights depend on the seed and the network alone.
+
+    Args:
+        cfg: a checked config.
+        restored: the weights will come from a checkpoint; pretrained ones are neither read nor fetched.
 
     Raises:
         UserError: if the model cannot take the data, or a value is out of range.
     """
     data: DataModule = make("data", cfg.data)
     torch.manual_seed(cfg.seed)
+    fixed = getattr(locate("model", cfg.model._target_), "settings_of_restored", {}) if restored else {}
     model: NetworkModule = make(
         "model",
         cfg.model,
         spec=data.spec,
         optimizer=make("optimizer", cfg.optimizer),
         schedule=make("schedule", cfg.schedule),
+        **fixed,
     )
     try:
         model.configure_optimizer()
@@ -114,7 +118,9 @@ class Run:
     def go(self) -> None:
         """Build, prepare, fit, restore the best weights, test, and write."""
         self.data, self.model = build(self.cfg)
-        description = describe(self.model.network, self.data.spec.input_shape, self.model.network_dtype)
+        description = describe(
+            self.model.network, self.model.preprocess.output_shape, self.model.network_dtype
+        )
         self.result.parameters = description.parameters
         self.result.parameters_trained = description.trained
         self._build_trainer()
@@ -162,44 +168,44 @@ class Run:
         self.result.data_fingerprint = self.data.fingerprint()
         if not self.model.preprocess.all_fitted:
             self.model.preprocess.fit(self.data.training_inputs())
+        self.served = served(self.data, self.model, self.trainer)
 
     def _show_start(self, description: Description) -> None:
         """Write the network's table, and the first batch as the network will see it."""
         for board in self.boards:
             board.log_text("network", description.as_markdown())
             board.log_text("config", f"```yaml\n{OmegaConf.to_yaml(self.cfg, resolve=True)}```")
-        if not self.boards or self.data.spec.kind != "image":
-            return
-        loader = self.data.train_dataloader()
-        images, labels = loader.block(loader.order(0), 0, 0)[0]
-        shown = images[:SHOWN_IMAGES].permute(0, 2, 3, 1).cpu().numpy()
-        classes = self.data.spec.class_names
-        names = [classes[label] for label in labels[:SHOWN_IMAGES]] if classes else None
-        figure = image_grid(shown, names)
-        for board in self.boards:
-            board.log_figure("first batch", figure)
+        if self.boards and (figure := first_batch(self.data)) is not None:
+            for board in self.boards:
+                board.log_figure("first batch", figure)
 
     def _fit(self) -> None:
         # Dropout draws from here on, whatever the initialisation has drawn.
         pl.seed_everything(mixed_seed(self.cfg.seed, 1) % (1 << 32), verbose=False)
         with settled(), interruptions(self.trainer):
-            self.trainer.fit(self.model, datamodule=self.data)
+            self.trainer.fit(self.model, datamodule=self.served)
+        self.result.followed = self.checkpoint.monitor
         self.result.epochs = len(self.records.rows)
         self.result.samples_per_second = self.speed.samples_per_second
 
     def _restore_best(self) -> int | None:
         """Load the best epoch's weights; without one, those of the end stay."""
         if not self.checkpoint.best_model_path:
+            self._keep_validation(self.result.epochs)
             return None
         best = load_weights(self.model, Path(self.checkpoint.best_model_path))
         self.result.best_epoch = best
-        row = next((row for row in self.records.rows if row["epoch"] == best), {})
-        self.result.val = {key[4:]: value for key, value in row.items() if key.startswith("val/")}
+        self._keep_validation(best)
         return best
+
+    def _keep_validation(self, epoch: int) -> None:
+        """Note what validation said after an epoch."""
+        row = next((row for row in self.records.rows if row["epoch"] == epoch), {})
+        self.result.val = {key[4:]: value for key, value in row.items() if key.startswith("val/")}
 
     def _test(self) -> None:
         with interruptions(self.trainer):
-            self.trainer.test(self.model, datamodule=self.data, verbose=False)
+            self.trainer.test(self.model, datamodule=self.served, verbose=False)
         self.outputs = torch.cat(self.model.kept_outputs)
         part = self.data.splits.test
         self.rows = torch.from_numpy(part.rows)[: len(self.outputs)]
@@ -217,18 +223,13 @@ class Run:
         )
 
     def _write_figures(self, best: int | None) -> None:
-        spec, figures = self.data.spec, self.folder / "figures"
-        title = f"{type(self.model.network).__name__} on {spec.name}, seed {self.cfg.seed}"
-        made: dict[str, Figure] = {}
-        if spec.target == "classes":
-            predicted = self.model.objective.outputs_for_users(self.outputs).argmax(1)
-            counts = torch.bincount(self.targets * spec.outputs + predicted, minlength=spec.outputs**2)
-            matrix = counts.view(spec.outputs, spec.outputs).numpy()
-            made["confusion matrix"] = confusion_matrix(matrix, spec.class_names, title=f"Test of {title}")
+        title = f"{type(self.model.network).__name__} on {self.data.spec.name}, seed {self.cfg.seed}"
+        outputs = self.model.objective.outputs_for_users(self.outputs)
+        made = of_the_test(self.data, self.targets, outputs, title=f"Test of {title}")
         if self.records.rows:
             made["learning curves"] = learning_curves(self.records.history(), best_epoch=best, title=title)
         for name, figure in made.items():
-            save(figure, figures / f"{name.replace(' ', '_')}.png")
+            save(figure, self.folder / "figures" / f"{name.replace(' ', '_')}.png")
             for board in self.boards:
                 board.log_figure(name, figure)
 
@@ -259,15 +260,6 @@ def interruptions(trainer: pl.Trainer) -> Iterator[None]:
         raise UserError(f"trainer: {reason(error)}") from error
     except torch.OutOfMemoryError as error:
         raise TrainingError("the device ran out of memory; a smaller data.batch_size needs less.") from error
-
-
-def weights_fingerprint(model: torch.nn.Module) -> str:
-    """Digest of all weights and buffers: equal for two trainings that ended in the same bits."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def flat(node: Any, prefix: str = "") -> dict[str, bool | int | float | str]:  # noqa: ANN401 - nested containers

@@ -1,0 +1,138 @@
+"""``reproduce``: the published results, run again and set beside ours."""
+
+import argparse
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from omegaconf import DictConfig
+
+from cnnlab.config.conf import conf_dir
+from cnnlab.errors import UserError
+from cnnlab.study.record import Record
+from cnnlab.study.rows import Row, choose_rows, read_rows
+
+RUNS = Path("outputs") / "reproduce"
+DPI = 90  # of the rows' pictures, which are kept with the documentation
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the rows that are asked for, skip what is recorded, and print the table.
+
+    Args:
+        words: names of rows, settings for all of them, and flags.
+
+    Returns:
+        0, or 1 if a training failed.
+
+    Raises:
+        UserError: for an unknown row or flag, or a setting that is not for all rows.
+    """
+    arguments = _parse(words)
+    rows = choose_rows([word for word in arguments.words if "=" not in word])
+    overrides = [word for word in arguments.words if "=" in word]
+
+    from cnnlab.report.results import summary
+    from cnnlab.study.reproduce import Reproduction
+    from cnnlab.training.result import config_fingerprint
+
+    folder = arguments.results or _default_results()
+    reproduction = Reproduction(
+        train=train,
+        fingerprint=config_fingerprint,
+        runs=arguments.runs,
+        records=folder,
+        overrides=overrides,
+        repetitions=arguments.seeds,
+        again=arguments.again,
+        variants=not arguments.without_variants,
+        tell=lambda line: print(line, flush=True),
+    )
+    failed = False
+    for row in rows:
+        if row.instead:
+            continue
+        record = reproduction.go(row)
+        failed |= any(case.failure for case in record.cases.values())
+        draw(row, record, folder)
+        publish(folder)
+    print(summary(rows, read_records(folder)))
+    print(f"records: {folder}")
+    return int(failed)
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m cnnlab reproduce", add_help=False, allow_abbrev=False)
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--without-variants", action="store_true")
+    parser.add_argument("--runs", type=Path, default=RUNS)
+    parser.add_argument("--results", type=Path)
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(
+            f"reproduce: {message}; what can be typed is ROW ..., KEY=VALUE ..., --seeds N, --again, "
+            "--without-variants, --runs FOLDER, --results FOLDER."
+        )
+
+    parser.error = refuse  # type: ignore[method-assign]
+    arguments = parser.parse_intermixed_args(list(words))
+    if arguments.seeds < 1:
+        raise UserError(f"--seeds={arguments.seeds}: at least 1.")
+    return arguments
+
+
+def _default_results() -> Path:
+    """The records of the checkout, or a folder beside the runs."""
+    docs = conf_dir().parent / "docs"
+    return docs / "results" if docs.is_dir() else RUNS / "results"
+
+
+def train(cfg: DictConfig, folder: Path) -> None:
+    """Train in a folder, with all that is printed in its ``screen.log``.
+
+    Raises:
+        UserError: for data that is not there, say.
+        TrainingError: if the training failed.
+    """
+    from cnnlab.training.run import run
+
+    folder.mkdir(parents=True, exist_ok=True)
+    screen = (folder / "screen.log").open("w", encoding="utf-8")
+    with screen as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        run(cfg, folder)
+
+
+def read_records(folder: Path) -> dict[str, Record]:
+    """All records of a folder by their rows."""
+    return {path.stem: Record.read(path) for path in sorted(folder.glob("*.json"))}
+
+
+def draw(row: Row, record: Record, folder: Path) -> None:
+    """Draw what a row without a published figure is there for, beside its record."""
+    from cnnlab.figures.style import save
+    from cnnlab.report.pictures import row_figure
+
+    figure = row_figure(row, record)
+    if figure is not None:
+        figure.set_dpi(DPI)
+        save(figure, folder / f"{row.name}.png")
+
+
+def publish(folder: Path) -> None:
+    """Write the page of all records beside their folder, and each experiment's figures into its head."""
+    from cnnlab.files import write_text
+    from cnnlab.report.results import page, with_head
+
+    records, rows = read_records(folder), read_rows()
+    write_text(folder.with_suffix(".md"), page(list(rows.values()), records, pictures=folder))
+    if folder != _default_results() or not (conf_dir().parent / "docs").is_dir():
+        return
+    for name, record in records.items():
+        path = conf_dir() / "experiment" / f"{name}.yaml"
+        before = path.read_text(encoding="utf-8")
+        after = with_head(before, rows[name], record)
+        if after != before:
+            write_text(path, after)

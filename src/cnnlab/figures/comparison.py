@@ -1,0 +1,83 @@
+"""Several runs in one picture: means by epoch or by a setting, with their spread."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from cnnlab.figures.style import BLUE, GREEN, GREY, TEXT_SIZE, TITLE_SIZE, VERMILION, new_figure, quiet_axes
+
+# The rest of Okabe and Ito's colours, for more than three lines.
+COLORS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", GREY)
+DASHES = ("-", "--", ":", "-.")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A mean by position, and its standard deviation.
+
+    Args:
+        x: positions: epochs, or values of a setting.
+        mean: one value for each position; NaN is a gap.
+        sd: likewise; empty where there is one run.
+    """
+
+    x: Sequence[float]
+    mean: Sequence[float]
+    sd: Sequence[float] = ()
+
+
+def compared(
+    panels: Mapping[str, Mapping[str, Curve]], *, xlabel: str, ylabel: str, title: str = ""
+) -> Figure:
+    """Draw panels side by side, in each some curves with a band of one standard deviation.
+
+    Args:
+        panels: curves by their labels, by the panels' titles.
+        xlabel: of all panels.
+        ylabel: of all panels, which share the axis.
+        title: above all.
+
+    Examples:
+        >>> curves = {"train": Curve([1, 2], [60.0, 40.0], [1.0, 2.0])}
+        >>> figure = compared({"the row itself": curves}, xlabel="epoch", ylabel="error (%)")
+        >>> [axes.get_title() for axes in figure.axes]
+        ['the row itself']
+    """
+    figure = new_figure(1.0 + 4.5 * len(panels), 3.6)
+    all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (name, curves) in zip(all_axes, panels.items(), strict=True):
+        quiet_axes(axes)
+        for position, (label, curve) in enumerate(curves.items()):
+            _draw(axes, curve, label, position)
+        axes.set_title(name, fontsize=TEXT_SIZE, parse_math=False)
+        axes.set_xlabel(xlabel, fontsize=TEXT_SIZE)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=[1, 2, 5, 10]))
+        axes.legend(frameon=False, fontsize=TEXT_SIZE - 1, handlelength=3)
+    all_axes[0].set_ylabel(ylabel, fontsize=TEXT_SIZE)
+    if title:
+        figure.suptitle(title, fontsize=TITLE_SIZE, parse_math=False)
+    return figure
+
+
+def _draw(axes: Axes, curve: Curve, label: str, position: int) -> None:
+    """Draw one line and its band; a gap is bridged, since some means are not taken at every epoch."""
+    x, mean = np.asarray(curve.x, np.float64), np.asarray(curve.mean, np.float64)
+    there = np.isfinite(mean)
+    color = COLORS[position % len(COLORS)]
+    axes.plot(
+        x[there],
+        mean[there],
+        color=color,
+        linestyle=DASHES[position % len(DASHES)],
+        linewidth=1.5,
+        marker="o" if there.sum() <= 12 else None,
+        markersize=3.5,
+        label=label,
+    )
+    if len(curve.sd):
+        sd = np.asarray(curve.sd, np.float64)[there]
+        axes.fill_between(x[there], mean[there] - sd, mean[there] + sd, color=color, alpha=0.18, linewidth=0)

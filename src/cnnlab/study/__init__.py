@@ -1,0 +1,1 @@
+"""Many runs together: the published rows, their repetitions and what they add up to."""

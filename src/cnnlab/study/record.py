@@ -1,0 +1,147 @@
+"""What the runs of a row come to: a small JSON file, a mean, a verdict."""
+
+import json
+import statistics
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from cnnlab.errors import UserError
+from cnnlab.files import write_text
+from cnnlab.study.rows import Row
+
+SEEDS_FOR_A_VERDICT = 3
+LARGEST_ALLOWANCE = 0.01
+Verdict = Literal["met", "below", "partial", "too few runs", "shown", "failed"]
+
+
+@dataclass
+class Curves:
+    """Means by epoch over the repetitions, thinned where there are many epochs.
+
+    Args:
+        epochs: counted from 1.
+        means: of each column of ``metrics.csv``, one for each epoch; NaN where it was not taken.
+        sds: standard deviations likewise; empty for a single repetition.
+    """
+
+    epochs: list[int]
+    means: dict[str, list[float]]
+    sds: dict[str, list[float]]
+
+
+@dataclass
+class CaseRecord:
+    """All repetitions of one case.
+
+    Args:
+        overrides: of the case.
+        settings: digest of the whole config but the seeds.
+        values: the row's metric, one for each repetition.
+        chosen_by: what a choice between cases looks at, likewise; empty where none is made.
+        losses: of the test, likewise.
+        epochs: number of epochs trained.
+        minutes: of each repetition.
+        parameters: of the network.
+        partial: whether fewer epochs were run than the experiment says.
+        failure: the sentence that a run ended with.
+        curves: of the repetitions; None where none are kept.
+    """
+
+    overrides: list[str]
+    settings: str = ""
+    values: list[float] = field(default_factory=list)
+    chosen_by: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    epochs: list[float] = field(default_factory=list)
+    minutes: list[float] = field(default_factory=list)
+    parameters: int = 0
+    partial: bool = False
+    failure: str = ""
+    curves: Curves | None = None
+
+    @property
+    def mean(self) -> float:
+        """Mean of the values."""
+        return statistics.fmean(self.values)
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation of the sample of values; 0 of a single one."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else 0.0
+
+
+@dataclass
+class Record:
+    """All cases of one row, as its JSON file holds them.
+
+    Args:
+        row: name of the row.
+        metric: what the values are of.
+        cases: by their names; the row as it is has the empty name.
+        versions: of Python and of the packages that the figures depend on.
+        device: and precision that the runs had.
+    """
+
+    row: str
+    metric: str
+    cases: dict[str, CaseRecord] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    device: str = ""
+
+    def write(self, path: Path) -> None:
+        """Write the JSON file, whole or not at all."""
+        write_text(path, json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> "Record":
+        """Read a JSON file.
+
+        Raises:
+            UserError: if it is not a record.
+        """
+        try:
+            plain = json.loads(path.read_text(encoding="utf-8"))
+            cases = {name: CaseRecord(**_with_curves(case)) for name, case in plain.pop("cases").items()}
+            return cls(cases=cases, **plain)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UserError(
+                f"{path}: not the record of a row ({error}); remove it to run the row anew."
+            ) from error
+
+    def main(self, row: Row) -> CaseRecord | None:
+        """The case whose figure is the row's: the row as it is, or the chosen point of its grid."""
+        if row.choose is None:
+            return self.cases.get("")
+        complete = [case for case in self.cases.values() if case.chosen_by]
+        return max(complete, key=lambda case: statistics.fmean(case.chosen_by), default=None)
+
+
+def _with_curves(case: dict[str, Any]) -> dict[str, Any]:
+    curves = case.pop("curves", None)
+    return case | {"curves": Curves(**curves) if curves else None}
+
+
+def verdict(row: Row, record: Record) -> Verdict:
+    """Say whether a row's published figure was met.
+
+    It is where the mean is at or above the published figure less twice our standard deviation, but at most
+    0.01 less, in three repetitions or more of the whole training.
+
+    Examples:
+        >>> row = Row(name="r", published=0.95)
+        >>> verdict(row, Record("r", "test/accuracy", {"": CaseRecord([], values=[0.94, 0.95, 0.952])}))
+        'met'
+        >>> verdict(row, Record("r", "test/accuracy", {"": CaseRecord([], values=[0.93, 0.93, 0.93])}))
+        'below'
+    """
+    case = record.main(row)
+    if row.published is None:
+        return "shown" if any(found.values for found in record.cases.values()) else "failed"
+    if case is None or not case.values:
+        return "failed"
+    if case.partial:
+        return "partial"
+    if len(case.values) < SEEDS_FOR_A_VERDICT:
+        return "too few runs"
+    return "met" if case.mean >= row.published - min(2 * case.sd, LARGEST_ALLOWANCE) else "below"

@@ -1,0 +1,216 @@
+"""Running a row: every repetition of every case, skipping what is there already."""
+
+import csv
+import json
+import math
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from cnnlab.config.compose import compose
+from cnnlab.config.resolvers import folder_name
+from cnnlab.errors import TrainingError, UserError
+from cnnlab.study.record import CaseRecord, Curves, Record
+from cnnlab.study.rows import Case, Row
+
+# What may be set for all rows at once: where things lie and what they run on, and fewer epochs.
+FOR_ALL = (
+    *("data.root", "data.store", "data.verify", "data.memory", "logger"),
+    *("trainer", "trainer.accelerator", "trainer.precision", "trainer.max_epochs"),
+)
+
+MOST_POINTS = 60
+
+Train = Callable[[DictConfig, Path], None]
+Fingerprint = Callable[[DictConfig], str]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one run came to."""
+
+    value: float
+    chosen_by: float | None
+    result: Mapping[str, Any]
+    history: Mapping[str, list[float]]
+
+
+@dataclass
+class Reproduction:
+    """All that running rows needs.
+
+    Args:
+        train: trains a config in a folder and leaves its ``result.json`` and ``metrics.csv`` there.
+        fingerprint: digest of a config.
+        runs: folder of the run folders.
+        records: folder of the rows' JSON files.
+        overrides: what is set for all rows, of :data:`FOR_ALL`.
+        repetitions: of each case that does not say otherwise.
+        again: run what is there, too.
+        variants: run the variants of rows, too.
+        tell: called with a line for each run.
+    """
+
+    train: Train
+    fingerprint: Fingerprint
+    runs: Path
+    records: Path
+    overrides: Sequence[str] = ()
+    repetitions: int = 3
+    again: bool = False
+    variants: bool = True
+    tell: Callable[[str], None] = print
+
+    def __post_init__(self) -> None:
+        for override in self.overrides:
+            if (key := override.partition("=")[0]) not in FOR_ALL:
+                raise UserError(
+                    f"{key}: not for all rows at once; allowed are {', '.join(FOR_ALL)}. "
+                    "A single row is changed by python -m cnnlab experiment=ROW KEY=VALUE."
+                )
+
+    def record_path(self, row: Row) -> Path:
+        """Where a row's record lies."""
+        return self.records / f"{row.name}.json"
+
+    def go(self, row: Row) -> Record:
+        """Run what a row's record lacks, and write it after each case.
+
+        A case whose training fails, or whose data is not there, keeps the sentence in place of figures.
+        """
+        path = self.record_path(row)
+        record = Record.read(path) if path.exists() else Record(row.name, row.metric)
+        known = {} if self.again else record.cases
+        record.cases = dict(known)
+        for case in row.cases():
+            if case.name and not self.variants and not row.grid:
+                continue
+            wanted = row.repetitions(case, self.repetitions)
+            settings = self.fingerprint(self.config(row.jobs(case, 0)[0]))
+            old = known.get(case.name)
+            if old is not None and old.settings == settings and len(old.values) >= wanted:
+                continue
+            record.cases[case.name] = self._case(row, case, wanted, settings, record)
+            record.write(path)
+        return record
+
+    def config(self, job: Sequence[str]) -> DictConfig:
+        """Compose one run, with those of the overrides for all that it has a key for."""
+        plain = compose(job)
+        has = [one for one in self.overrides if _has(plain, one.partition("=")[0])]
+        return compose([*job, *has]) if has else plain
+
+    def _case(self, row: Row, case: Case, wanted: int, settings: str, record: Record) -> CaseRecord:
+        done = CaseRecord(list(case.overrides), settings)
+        histories: list[Mapping[str, list[float]]] = []
+        for repetition in range(wanted):
+            try:
+                found = [self._run(row, case, job) for job in self._numbered(row, case, repetition)]
+            except (UserError, TrainingError) as error:
+                done.failure = str(error)
+                self.tell(f"{row.name} {case.name}: {error}")
+                return done
+            results = [one.result for one in found]
+            histories += [one.history for one in found]
+            done.values.append(statistics.fmean(one.value for one in found))
+            done.chosen_by += [one.chosen_by for one in found if one.chosen_by is not None]
+            done.losses.append(statistics.fmean(result["test"]["loss"] for result in results))
+            done.epochs.append(statistics.fmean(result["epochs"] for result in results))
+            done.minutes.append(round(sum(result["seconds"] for result in results) / 60, 2))
+            done.parameters = results[0]["parameters"]
+            record.versions = results[0]["versions"]
+            record.device = f"{results[0]['device']}, {results[0]['precision']}"
+        asked, whole = self.config(row.jobs(case, 0)[0]), compose(row.jobs(case, 0)[0])
+        done.curves = None if row.grid else mean_curves(histories)
+        done.partial = asked.trainer.max_epochs < whole.trainer.max_epochs
+        return done
+
+    def _numbered(self, row: Row, case: Case, repetition: int) -> Iterator[tuple[list[str], Path]]:
+        """Yield the runs of one repetition with their folders."""
+        place = self.runs / row.name / (folder_name(",".join(case.overrides)) if case.name else "row")
+        jobs = row.jobs(case, repetition)
+        for number, job in enumerate(jobs):
+            folder = place / f"seed_{repetition}"
+            yield job, folder / str(number) if len(jobs) > 1 else folder
+
+    def _run(self, row: Row, case: Case, numbered: tuple[list[str], Path]) -> Found:
+        """Train once, or read what an earlier training of the same config left."""
+        job, folder = numbered
+        cfg = self.config(job)
+        result = finished(folder)
+        if self.again or result is None or result["config_fingerprint"] != self.fingerprint(cfg):
+            self.train(cfg, folder)
+            result = finished(folder)
+        if result is None:
+            raise TrainingError(f"{folder}: the run left no finished result.json.")
+        value = measured(row.metric, result, folder)
+        said = " ".join(job[1:])
+        self.tell(f"{row.name} {said}: {row.metric} {value:.4f}, {result['seconds'] / 60:.1f} min")
+        chosen_by = measured(row.choose, result, folder) if row.choose else None
+        return Found(value, chosen_by, result, history(folder))
+
+
+def _has(cfg: DictConfig, key: str) -> bool:
+    """Whether a config has this key, be it null."""
+    group, _, name = key.rpartition(".")
+    node = OmegaConf.select(cfg, group) if group else cfg
+    return node is not None and name in node
+
+
+def finished(folder: Path) -> dict[str, Any] | None:
+    """Result of a run that came to its end; None without one."""
+    try:
+        result: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return result if result.get("status") == "finished" else None
+
+
+def measured(metric: str, result: Mapping[str, Any], folder: Path) -> float:
+    """Read a metric of a run: ``test/accuracy``, or ``val/accuracy@4`` for the best of four epochs."""
+    name, _, epochs = metric.partition("@")
+    if epochs:
+        return max(history(folder)[name][: int(epochs)])
+    part, _, quantity = name.partition("/")
+    return float(result[part][quantity])
+
+
+def history(folder: Path) -> dict[str, list[float]]:
+    """Columns of a run's ``metrics.csv``; what is missing in an epoch is NaN."""
+    with (folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {key: [float(row[key] or "nan") for row in rows] for key in (rows[0] if rows else ())}
+
+
+def mean_curves(histories: Sequence[Mapping[str, list[float]]]) -> Curves | None:
+    """Means and standard deviations by epoch, up to the epoch that all runs reached.
+
+    Examples:
+        >>> curves = mean_curves([{"epoch": [1], "val/loss": [0.5]}, {"epoch": [1], "val/loss": [0.7]}])
+        >>> curves.epochs, round(curves.means["val/loss"][0], 3), round(curves.sds["val/loss"][0], 3)
+        ([1], 0.6, 0.141)
+    """
+    length = min((len(one["epoch"]) for one in histories), default=0)
+    if not length:
+        return None
+    step = -(-length // MOST_POINTS)
+    kept = range((length - 1) % step, length, step)
+    names = [name for name in histories[0] if "/" in name and all(name in one for one in histories)]
+    columns = {name: [[one[name][i] for one in histories] for i in kept] for name in names}
+    means = {
+        name: [_rounded(statistics.fmean(values)) for values in column] for name, column in columns.items()
+    }
+    sds = {name: [_rounded(_deviation(values)) for values in column] for name, column in columns.items()}
+    return Curves([i + 1 for i in kept], means, sds if len(histories) > 1 else {})
+
+
+def _deviation(values: Sequence[float]) -> float:
+    return math.nan if any(map(math.isnan, values)) or len(values) < 2 else statistics.stdev(values)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")

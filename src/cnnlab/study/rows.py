@@ -1,0 +1,136 @@
+"""The published results that are reproduced, as ``conf/reproduce.yaml`` lists them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from typing import Any, cast
+
+from omegaconf import OmegaConf
+from pydantic import BaseModel, ConfigDict
+
+from cnnlab.config.compose import expand
+from cnnlab.config.conf import conf_dir
+from cnnlab.errors import UserError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Case:
+    """One setting of a row: the row as it is, one of its variants, or a point of its grid.
+
+    Args:
+        name: empty for the row as it is.
+        overrides: what is set beside ``experiment=...``.
+    """
+
+    name: str
+    overrides: tuple[str, ...] = ()
+
+
+class Row(BaseModel):
+    """One published result, or one question whose answer is a curve.
+
+    Args:
+        name: name of its experiment.
+        minutes: of one repetition of the row as it is, on one core; None where it cannot be run.
+        published: the figure to reach; None where only a curve, or nothing, was published.
+        published_sd: its standard deviation, where the source says one.
+        metric: what the figure is of, by its part and name in ``result.json``; with ``@4`` behind it, the
+            highest of the first four epochs.
+        parameters: number of the network's, fixed ones included.
+        repeat: keys that count the repetitions.
+        repeats: number of repetitions; None is as many as are asked for.
+        average: a sweep whose runs are averaged within a repetition: the folds.
+        grid: a sweep whose points are compared in place of a single setting.
+        choose: what the best point of the grid is chosen by.
+        variants: further settings that the source tries or asks for.
+        variant_repeats: repetitions of these; None is those of the row.
+        note: why ours is what it is.
+        instead: what is done instead of training, for a row that is not a training or cannot be run.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    minutes: float | None = None
+    published: float | None = None
+    published_sd: float | None = None
+    metric: str = "test/accuracy"
+    parameters: int | None = None
+    repeat: tuple[str, ...] = ("seed",)
+    repeats: int | None = None
+    average: str | None = None
+    grid: tuple[str, ...] = ()
+    choose: str | None = None
+    variants: dict[str, tuple[str, ...]] = {}
+    variant_repeats: int | None = None
+    note: str = ""
+    instead: str = ""
+
+    def cases(self) -> list[Case]:
+        """The row and its variants, or all points of its grid.
+
+        Examples:
+            >>> [case.name for case in Row(name="r", grid=("model=mlp", "model.l2=0,1")).cases()]
+            ['model=mlp, l2=0', 'model=mlp, l2=1']
+        """
+        if self.grid:
+            return [Case(short_name(point), tuple(point)) for point in expand(self.grid)]
+        return [Case("")] + [Case(name, overrides) for name, overrides in self.variants.items()]
+
+    def repetitions(self, case: Case, asked: int) -> int:
+        """How often a case is run."""
+        own = self.repeats if self.repeats is not None else asked
+        return self.variant_repeats if case.name and self.variant_repeats is not None else own
+
+    def jobs(self, case: Case, repetition: int) -> list[list[str]]:
+        """Overrides of the runs that one repetition of a case consists of.
+
+        Examples:
+            >>> row = Row(name="pima", average="data.fold=0,1")
+            >>> row.jobs(Case("sigmoid", ("model.output_activation=sigmoid",)), 2)[1][1:]
+            ['model.output_activation=sigmoid', 'seed=2', 'data.fold=1']
+        """
+        counted = [f"{key}={repetition}" for key in self.repeat]
+        base = [f"experiment={self.name}", *case.overrides, *counted]
+        return [base + averaged for averaged in (expand([self.average]) if self.average else [[]])]
+
+
+def short_name(overrides: Sequence[str]) -> str:
+    """Name a point of a grid by what varies.
+
+    Examples:
+        >>> short_name(["model=deep_cnn", "model.kernel_size=5"])
+        'model=deep_cnn, kernel_size=5'
+    """
+    return ", ".join(override.rpartition(".")[2] if "." in override else override for override in overrides)
+
+
+@cache
+def read_rows() -> dict[str, Row]:
+    """All rows by their names, cheap ones first, those that cannot be run last."""
+    listed = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(conf_dir() / "reproduce.yaml")))
+    rows = [Row(name=name, **settings) for name, settings in listed.items()]
+    rows.sort(key=lambda row: float("inf") if row.minutes is None else row.minutes)
+    return {row.name: row for row in rows}
+
+
+def choose_rows(names: Sequence[str]) -> list[Row]:
+    """Rows of these names, or all.
+
+    Raises:
+        UserError: for a name that is not among them.
+
+    Examples:
+        >>> choose_rows(["mnist_mpl"])
+        Traceback (most recent call last):
+        cnnlab.errors.UserError: mnist_mpl: there is no such row; did you mean mnist_mlp?
+    """
+    rows = read_rows()
+    for name in names:
+        if name not in rows:
+            some = ", ".join(islice(rows, 5))
+            raise UserError(
+                f"{name}: there is no such row{did_you_mean(name, rows) or f'. Some are {some}.'}"
+            )
+    return [rows[name] for name in names] if names else list(rows.values())

@@ -1,0 +1,43 @@
+import pytest
+import torch
+
+from cnnlab.data.spec import DataSpec
+from cnnlab.errors import UserError
+from cnnlab.models.mlp import MLP, MLPModule
+
+PAIR = DataSpec("two", "tabular", (2,), "classes", 2)
+
+
+def test_joined_inputs_reach_the_output_layer():
+    # 2-1-1 with the inputs joined solves the exclusive or by hand: x + y - 2 [x + y > 1].
+    net = MLP((2,), 1, hidden=[1], activation="relu", joined=True)
+    with torch.no_grad():
+        for name, values in (
+            ("dense1.weight", [[1.0, 1.0]]),
+            ("dense1.bias", [-1.0]),
+            ("output.weight", [[-2.0, 1.0, 1.0]]),
+            ("output.bias", [0.0]),
+        ):
+            net.layers.get_parameter(name).copy_(torch.tensor(values))
+    points = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    assert net(points).flatten().tolist() == [0.0, 1.0, 1.0, 0.0]
+    assert sum(p.numel() for p in net.parameters()) == 7
+
+
+def test_without_hidden_layers_there_is_nothing_to_join():
+    assert sum(p.numel() for p in MLP((3,), 1, joined=True).parameters()) == 4
+
+
+def test_the_output_has_its_own_activation():
+    x = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    plain = MLP((3,), 1, hidden=[4], activation="none")
+    cut = MLP((3,), 1, hidden=[4], activation="none", output_activation="relu")
+    cut.load_state_dict(plain.state_dict())
+    torch.testing.assert_close(cut(x), plain(x).clamp(min=0))
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+def test_a_cross_entropy_refuses_an_activation_before_its_own(loss):
+    with pytest.raises(UserError, match=r"model\.output_activation=sigmoid: a cross-entropy brings"):
+        MLPModule(PAIR, loss=loss, output_activation="sigmoid")
+    assert MLPModule(PAIR, loss="binary_mse", output_activation="sigmoid").objective.outputs == 1

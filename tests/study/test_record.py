@@ -1,0 +1,62 @@
+import statistics
+
+import pytest
+
+from cnnlab.errors import UserError
+from cnnlab.study.record import CaseRecord, Curves, Record, verdict
+from cnnlab.study.rows import Row
+
+
+def record(values, **case):
+    return Record("r", "test/accuracy", {"": CaseRecord([], values=values, **case)})
+
+
+ROW = Row(name="r", published=0.9)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([0.9, 0.9, 0.9], "met"),
+        ([0.899, 0.899, 0.899], "below"),  # no spread, no allowance
+        ([0.894, 0.896, 0.898], "below"),  # 0.896 + 2 x 0.002 = 0.900: met on paper, just below in binary
+        ([0.89, 0.9, 0.905], "met"),
+        ([0.85, 0.88, 0.91], "below"),  # twice the spread would allow more than 0.01
+        ([0.95, 0.95], "too few runs"),
+        ([], "failed"),
+    ],
+)
+def test_the_verdict_follows_its_rule(values, said):
+    if values == [0.894, 0.896, 0.898]:
+        expected = statistics.fmean(values) >= 0.9 - 2 * statistics.stdev(values)
+        said = "met" if expected else "below"
+    assert verdict(ROW, record(values)) == said
+
+
+def test_a_shorter_training_is_never_met():
+    assert verdict(ROW, record([0.95, 0.95, 0.95], partial=True)) == "partial"
+
+
+def test_a_row_without_a_published_figure_is_shown():
+    assert verdict(Row(name="r"), record([0.5])) == "shown"
+
+
+def test_the_best_point_of_a_grid_is_chosen_by_validation_only():
+    row = Row(name="r", published=0.9, grid=("a=1,2",), choose="val/accuracy")
+    found = Record("r", "test/accuracy")
+    found.cases["good on the test"] = CaseRecord([], values=[0.99] * 3, chosen_by=[0.8] * 3)
+    found.cases["good on validation"] = CaseRecord([], values=[0.9] * 3, chosen_by=[0.9] * 3)
+    assert found.main(row) is found.cases["good on validation"]
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path):
+    written = record([0.5, 0.75], curves=Curves([1, 2], {"val/loss": [1.0, 0.5]}, {"val/loss": [0.1, 0.2]}))
+    written.write(tmp_path / "r.json")
+    assert Record.read(tmp_path / "r.json") == written
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"row": "r", "metric": "m", "cases": {"": {"x": 1}}}'])
+def test_rubbish_is_no_record(tmp_path, text):
+    (tmp_path / "r.json").write_text(text)
+    with pytest.raises(UserError, match="not the record of a row"):
+        Record.read(tmp_path / "r.json")

@@ -1,0 +1,99 @@
+import csv
+import statistics
+
+import pytest
+
+from cnnlab.cli.reproduce import train
+from cnnlab.errors import UserError
+from cnnlab.study.record import Record
+from cnnlab.study.reproduce import Reproduction, mean_curves
+from cnnlab.study.rows import Row, read_rows
+from cnnlab.training.result import config_fingerprint
+
+SHORT = ["trainer.max_epochs=2", "trainer.accelerator=cpu", "logger=none"]
+BOSTON = read_rows()["boston_linear"]
+
+
+@pytest.fixture
+def reproduction(tmp_path):
+    def make(**settings):
+        settings = {"train": train, "overrides": SHORT, "repetitions": 2, "tell": said.append} | settings
+        return Reproduction(
+            fingerprint=config_fingerprint, runs=tmp_path / "runs", records=tmp_path / "records", **settings
+        )
+
+    said: list[str] = []
+    make.said = said
+    return make
+
+
+def refuse(cfg, folder):
+    raise AssertionError(f"trained again in {folder}")
+
+
+def test_a_row_is_run_once_and_then_skipped(reproduction, tmp_path):
+    first = reproduction().go(BOSTON)
+    case = first.cases[""]
+    assert len(case.values) == 2
+    assert case.values[0] != case.values[1]
+    assert (case.partial, case.parameters, case.epochs) == (True, 14, [2.0, 2.0])
+    assert reproduction(train=refuse).go(BOSTON) == first
+    assert Record.read(tmp_path / "records" / "boston_linear.json") == first
+
+
+def test_finished_runs_are_taken_up_where_the_record_is_lost(reproduction, tmp_path):
+    first = reproduction().go(BOSTON)
+    (tmp_path / "records" / "boston_linear.json").unlink()
+    assert reproduction(train=refuse).go(BOSTON).cases[""].values == first.cases[""].values
+
+
+def test_more_repetitions_run_those_that_are_missing(reproduction):
+    first = reproduction(repetitions=1).go(BOSTON)
+    trained = []
+
+    def counted(cfg, folder):
+        trained.append(folder.name)
+        train(cfg, folder)
+
+    second = reproduction(train=counted).go(BOSTON)
+    assert trained == ["seed_1"]
+    assert second.cases[""].values[:1] == first.cases[""].values
+
+
+def test_a_changed_setting_is_run_anew(reproduction):
+    reproduction(repetitions=1).go(BOSTON)
+    overrides = [*SHORT[1:], "trainer.max_epochs=1"]
+    again = reproduction(repetitions=1, overrides=overrides).go(BOSTON)
+    assert again.cases[""].epochs == [1.0]
+
+
+def test_folds_are_averaged_within_a_repetition(reproduction, tmp_path):
+    row = Row(name="pima", average="data.fold=0,1,2,3,4")
+    case = reproduction(repetitions=1).go(row).cases[""]
+    finals = []
+    for fold in range(5):
+        path = tmp_path / "runs" / "pima" / "row" / "seed_0" / str(fold) / "metrics.csv"
+        with path.open() as file:
+            finals.append(float(list(csv.DictReader(file))[-1]["watched_test/accuracy"]))
+    assert case.values == [pytest.approx(statistics.fmean(finals), abs=1e-6)]
+    assert case.curves.means["watched_test/accuracy"][-1] == pytest.approx(statistics.fmean(finals), abs=1e-4)
+
+
+def test_data_that_is_not_there_leaves_the_sentence(reproduction, tmp_path):
+    overrides = [*SHORT, f"data.root={tmp_path}"]
+    row = Row(name="planes_logistic_minibatch", published=0.9481)
+    record = reproduction(overrides=overrides).go(row)
+    assert record.cases[""].failure
+    assert not record.cases[""].values
+
+
+def test_a_setting_of_one_row_is_refused_for_all(reproduction):
+    with pytest.raises(UserError, match=r"model\.l2: not for all rows at once"):
+        reproduction(overrides=["model.l2=0"])
+
+
+def test_long_curves_are_thinned_and_keep_their_end():
+    curves = mean_curves([{"epoch": list(range(1, 501)), "val/loss": [float(i) for i in range(500)]}])
+    assert len(curves.epochs) <= 60
+    assert curves.epochs[-1] == 500
+    assert curves.means["val/loss"][-1] == 499.0
