@@ -184,10 +184,10 @@ def test_keeps_channels_last(images: Tensor, steps: list[str]) -> None:
 
 @fitted_kinds
 @pytest.mark.parametrize("chunk", [1, 7, 299, 1000])
-def test_fit_in_chunks_equals_fit_at_once(images: Tensor, steps: list[str], chunk: int) -> None:
+def test_fit_block_by_block_equals_fit_at_once(images: Tensor, steps: list[str], chunk: int) -> None:
     whole, parts = Preprocess((3, 5, 4), steps), Preprocess((3, 5, 4), steps)
-    whole.fit(images, chunk=300)
-    parts.fit(images, chunk=chunk)
+    whole.fit(images)
+    parts.fit(torch.split(images, chunk))
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(parts.state_dict()[name], value, rtol=2e-7, atol=1e-7)
 
@@ -266,6 +266,11 @@ def test_wrong_steps_are_refused(shape: tuple[int, ...], steps: list[str], messa
     with pytest.raises(UserError) as caught:
         Preprocess(shape, steps)
     assert message in str(caught.value)
+
+
+def test_fit_refuses_nothing_at_all() -> None:
+    with pytest.raises(ValueError, match="no images to fit"):
+        Preprocess((3, 5, 4), ["featurewise_center"]).fit(iter(()))
 
 
 @pytest.mark.parametrize("shape", [(0, 3, 5, 4), (10, 5, 4, 3)])

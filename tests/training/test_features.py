@@ -79,7 +79,7 @@ def serve(tmp_path, file):
         data.prepare_data()
         data.setup()
         if not model.preprocess.all_fitted:
-            model.preprocess.fit(data.training_inputs())
+            model.preprocess.fit(data.training_blocks(64))
         others = [node for name, node in cfg.callbacks.items() if name != "checkpoint"]
         callbacks = [make("callbacks.unfreeze", node) for node in others]
         with without_idle_warnings():

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self
@@ -192,11 +192,11 @@ class DataModule(pl.LightningDataModule):
         other._samples = dict(samples)
         return other
 
-    def training_inputs(self) -> Tensor:
-        """All raw training inputs: what preprocessing is fitted on."""
+    def training_blocks(self, size: int) -> Iterator[Tensor]:
+        """Yield the raw training inputs, ``size`` at a time: what preprocessing is fitted on."""
         samples = self.samples(self.splits.train.stored)
-        rows = torch.from_numpy(self.splits.train.rows).to(samples.device)
-        return samples.inputs(rows, torch.Generator())
+        for rows in torch.split(torch.from_numpy(self.splits.train.rows), size):
+            yield samples.inputs(rows.to(samples.device), torch.Generator())
 
     def fingerprint(self) -> str:
         """Digest of the stored arrays and of the split: equal when two runs saw the same samples."""

@@ -1,6 +1,6 @@
 """Fitted preprocessing as the first layer of a model, so that a checkpoint predicts from raw images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Literal, get_args
 
@@ -32,7 +32,8 @@ IMPLIED = {
     "zca": "featurewise_center",
 }
 ZCA_MOST_FEATURES = 4096
-CHUNK_NUMBERS = 4096 * 3072  # that are worked on at once in fitting: 83 images of 224x224 RGB
+# That are worked on at once in fitting; of 224x224 RGB it is 83 images.
+CHUNK_IMAGES, CHUNK_NUMBERS = 4096, 4096 * 3072
 # Of red, green and blue over ImageNet's training images, on a scale from 0 to 1, as torchvision has them:
 # https://docs.pytorch.org/vision/stable/models.html
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -167,32 +168,38 @@ class Preprocess(Fitted):
         """Name the steps."""
         return ", ".join(step for step in PREPROCESS_STEPS if step in self.steps)
 
-    def fit(self, images: Tensor, chunk: int = 4096) -> None:
+    @property
+    def block_length(self) -> int:
+        """Images that are worked on at once, fewer of large ones, which bounds the memory."""
+        return max(1, min(CHUNK_IMAGES, CHUNK_NUMBERS // prod(self.input_shape)))
+
+    def fit(self, images: Tensor | Iterable[Tensor]) -> None:
         """Compute the statistics of the training images, in float64 and where the images are.
 
         Without featurewise steps nothing is done.
 
         Args:
-            images: ``(n, *input_shape)``, uint8 or float.
-            chunk: images that are worked on at once, or fewer large ones, which bounds the memory.
+            images: ``(n, *input_shape)``, uint8 or float; whole, or block after block, so that they need
+                not all lie in memory.
 
         Raises:
             ValueError: if there are no images or they have another shape.
         """
-        if tuple(images.shape[1:]) != self.input_shape or not len(images):
-            raise ValueError(
-                f"images of shape {tuple(images.shape)} do not fit an input of shape {self.input_shape}."
-            )
         if self.impute is not None:
-            self.impute.fit(images)
-            images = self.impute(images)
-        if not self.steps & FEATUREWISE:
-            return
+            rows = self._checked(images if isinstance(images, Tensor) else torch.cat(list(images)))
+            self.impute.fit(rows)
+            images = self.impute(rows)
+        blocks = torch.split(images, self.block_length) if isinstance(images, Tensor) else images
         moments = Moments(self.input_shape[0], products="zca" in self.steps)
-        for part in torch.split(images, max(1, min(chunk, CHUNK_NUMBERS // prod(self.input_shape)))):
+        for block in blocks:
+            part = self._checked(block)
+            if not self.steps & FEATUREWISE:
+                return
             # float64 does not exist on Apple's GPUs.
             device = "cpu" if part.device.type == "mps" else part.device
             moments.add(features(self._samplewise(self._scaled(part.to(device, torch.float64, copy=True)))))
+        if not moments.count:
+            raise ValueError("there are no images to fit the preprocessing on.")
         self.mean.copy_(moments.mean.reshape(self.mean.shape))
         if "featurewise_std" in self.steps:
             self.std.copy_(moments.std.reshape(self.std.shape))
@@ -200,6 +207,13 @@ class Preprocess(Fitted):
             self.zca_matrix.copy_(whitening(moments.centred_products, moments.count))
         self.mark_fitted()
         self.restored()
+
+    def _checked(self, images: Tensor) -> Tensor:
+        if tuple(images.shape[1:]) != self.input_shape or not len(images):
+            raise ValueError(
+                f"images of shape {tuple(images.shape)} do not fit an input of shape {self.input_shape}."
+            )
+        return images
 
     def forward(self, x: Tensor) -> Tensor:
         """Preprocess a raw batch.

@@ -167,7 +167,8 @@ class Run:
         self.result.skipped = list(self.data.skipped)
         self.result.data_fingerprint = self.data.fingerprint()
         if not self.model.preprocess.all_fitted:
-            self.model.preprocess.fit(self.data.training_inputs())
+            blocks = self.data.training_blocks(self.model.preprocess.block_length)
+            self.model.preprocess.fit(blocks)
         self.served = served(self.data, self.model, self.trainer)
 
     def _show_start(self, description: Description) -> None:
