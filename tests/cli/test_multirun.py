@@ -22,6 +22,10 @@ def test_two_by_two_jobs_lie_under_one_study(cnnlab, tmp_path):
     )
     assert [found[number]["seed"] for number in range(4)] == [1, 1, 2, 2]
     assert len({result["weights_fingerprint"] for result in found.values()}) == 4
+    assert sorted(folder.name for folder in study.glob("*_*")) == [
+        f"{number}_optimizer.lr={lr},seed={seed}"
+        for number, (seed, lr) in enumerate([(1, 0.01), (1, 0.1), (2, 0.01), (2, 0.1)])
+    ]
     assert [line for line in out.splitlines() if line.startswith("job ")] == [
         f"job {number}/4: {' '.join(SMALL)} seed={seed} optimizer.lr={lr}"
         for number, (seed, lr) in enumerate([(1, 0.01), (1, 0.1), (2, 0.01), (2, 0.1)], 1)
@@ -51,7 +55,7 @@ def test_a_job_that_fails_is_recorded_and_the_others_run(cnnlab, tmp_path):
 
 
 def test_a_bug_in_one_job_does_not_end_the_study(cnnlab, monkeypatch, tmp_path):
-    def broken(cfg, folder):
+    def broken(cfg, folder, told):
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr("cnnlab.training.run.run", broken)
@@ -64,7 +68,7 @@ def test_a_bug_in_one_job_does_not_end_the_study(cnnlab, monkeypatch, tmp_path):
 
 
 def test_ctrl_c_ends_the_whole_study(cnnlab, monkeypatch):
-    def interrupted(cfg, folder):
+    def interrupted(cfg, folder, told):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("cnnlab.training.run.run", interrupted)

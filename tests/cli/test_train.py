@@ -129,7 +129,9 @@ def test_tensorboard_has_the_network_the_first_batch_and_the_hyperparameters(rea
     assert any(tag.startswith("first batch") for tag in tags["images"])
     plugin = whole.summary_metadata["_hparams_/session_start_info"].plugin_data
     assert plugin.plugin_name == "hparams"
-    assert b"optimizer.lr" in plugin.content
+    # What was typed, and nothing of the hundred settings that were not.
+    assert b"data.size" in plugin.content
+    assert b"optimizer.lr" not in plugin.content
     result = json.loads((folder / "result.json").read_text())
     final = [event.value for event in whole.Scalars("final test accuracy")]
     assert final == pytest.approx([result["test"]["accuracy"]])
@@ -201,7 +203,7 @@ def test_data_that_cannot_be_read_is_a_mistake_that_the_folder_records(cnnlab, t
 
 
 def test_an_interruption_before_the_first_checkpoint_says_so(cnnlab, monkeypatch):
-    def interrupted(cfg, folder):
+    def interrupted(cfg, folder, told):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("cnnlab.training.run.run", interrupted)
@@ -219,7 +221,7 @@ def test_an_interruption_before_the_first_checkpoint_says_so(cnnlab, monkeypatch
     ],
 )
 def test_how_a_run_ends_is_its_code(cnnlab, monkeypatch, raised, code):
-    def ends(cfg, folder):
+    def ends(cfg, folder, told):
         raise raised
 
     monkeypatch.setattr("cnnlab.training.run.run", ends)
@@ -229,7 +231,7 @@ def test_how_a_run_ends_is_its_code(cnnlab, monkeypatch, raised, code):
 
 
 def test_an_error_of_our_own_is_not_hidden(cnnlab, monkeypatch, tmp_path):
-    def broken(cfg, folder):
+    def broken(cfg, folder, told):
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr("cnnlab.training.run.run", broken)

@@ -8,9 +8,11 @@ import pytest
 
 from cnnlab.__main__ import VERBS
 from cnnlab.cli.data import parse
+from cnnlab.cli.reproduce import parse as parse_reproduce
 from cnnlab.config.check import check
 from cnnlab.config.compose import compose, expand
 from cnnlab.errors import UserError
+from cnnlab.study.rows import choose_rows
 
 PROJECT = Path(__file__).parents[2]
 DOCS = PROJECT / "docs"
@@ -35,6 +37,9 @@ def accept(command: str) -> None:
     """Compose and check all jobs of a command."""
     words = shlex.split(command)
     if any(word in SHOWS for word in words):
+        return
+    if words and words[0] == "reproduce":
+        assert choose_rows([word for word in parse_reproduce(words[1:]).words if "=" not in word])
         return
     if words and words[0] == "data":
         words = parse(words[1:]).overrides

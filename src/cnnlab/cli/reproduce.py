@@ -29,7 +29,7 @@ def main(words: Sequence[str]) -> int:
     Raises:
         UserError: for an unknown row or flag, or a setting that is not for all rows.
     """
-    arguments = _parse(words)
+    arguments = parse(words)
     rows = choose_rows([word for word in arguments.words if "=" not in word])
     overrides = [word for word in arguments.words if "=" in word]
 
@@ -62,7 +62,12 @@ def main(words: Sequence[str]) -> int:
     return int(failed)
 
 
-def _parse(words: Sequence[str]) -> argparse.Namespace:
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Part rows and settings, which are ``words``, from flags.
+
+    Raises:
+        UserError: for a flag that there is not.
+    """
     parser = argparse.ArgumentParser("python -m cnnlab reproduce", add_help=False, allow_abbrev=False)
     parser.add_argument("words", nargs="*")
     parser.add_argument("--seeds", type=int, default=3)

@@ -24,6 +24,8 @@ from cnnlab.errors import TrainingError, UserError, did_you_mean
 MISTAKE = 2
 # Hydra's flags that would read a config from elsewhere than it was checked.
 REFUSED_FLAGS = ("config_name", "config_path", "config_dir", "experimental_rerun")
+# Settings that say where things lie; conf/hydra leaves them out of the folders' names, too.
+PLACES = ("data.root", "data.store", "data.path")
 log = logging.getLogger("cnnlab")
 
 
@@ -40,20 +42,20 @@ def main(words: Sequence[str]) -> int:
         UserError: for a mistake that can be found before the first job.
     """
     arguments = _parse(words)
-    jobs = 0 if _only_shows(arguments) else check_jobs(arguments.overrides, multirun=arguments.multirun)
+    jobs = [] if _only_shows(arguments) else check_jobs(arguments.overrides, multirun=arguments.multirun)
     failures: list[Exception] = []
 
     def task(cfg: DictConfig) -> float | None:
         # What is raised here, Hydra would print in its own way.
         try:
-            return run_job(cfg, jobs)
+            return run_job(cfg, len(jobs))
         except Exception as error:
             failures.append(error)
             return None
 
     register_resolvers()
     run = hydra.main(config_path=str(conf.conf_dir()), config_name=CONFIG_NAME, version_base="1.3")(task)
-    with isolated(words):
+    with isolated([*words, *naming(jobs)]):
         try:
             run()
         except SystemExit as error:
@@ -92,11 +94,26 @@ def _only_shows(arguments: argparse.Namespace) -> bool:
     return bool(arguments.cfg or arguments.info or arguments.hydra_help or arguments.shell_completion)
 
 
-def check_jobs(overrides: Sequence[str], *, multirun: bool) -> int:
+def naming(jobs: Sequence[Sequence[str]]) -> list[str]:
+    """Make Hydra name the folders of a study's jobs by what differs between them.
+
+    Examples:
+        >>> naming([["model=mlp", "seed=0"], ["model=linear", "seed=0"]])
+        ['hydra.job.config.override_dirname.exclude_keys=[data.root,data.store,data.path,seed]']
+    """
+    if len(jobs) < 2:
+        return []
+    common = set(jobs[0]).intersection(*jobs[1:])
+    same = [override.partition("=")[0] for override in jobs[0] if override in common]
+    same = [key for key in same if key.replace(".", "").replace("_", "").isalnum() and key not in PLACES]
+    return [f"hydra.job.config.override_dirname.exclude_keys=[{','.join([*PLACES, *same])}]"]
+
+
+def check_jobs(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
     """Compose all jobs, check them and build what needs no data, before the first one starts.
 
     Returns:
-        The number of jobs.
+        The overrides of each job.
 
     Raises:
         UserError: for the first mistake; in a study it names the job.
@@ -114,7 +131,7 @@ def check_jobs(overrides: Sequence[str], *, multirun: bool) -> int:
         for job, cfg in zip(jobs, configs, strict=True):
             with _named(job, multirun):
                 act(cfg)
-    return len(jobs)
+    return jobs
 
 
 def _one_device(cfg: DictConfig) -> None:
@@ -156,7 +173,7 @@ def run_job(cfg: DictConfig, jobs: int) -> float | None:
     from cnnlab.training.run import run
 
     try:
-        result = run(cfg, folder)
+        result = run(cfg, folder, told=state.overrides.task)
     except Exception as error:
         expected = isinstance(error, (UserError, TrainingError))
         log.error("failed: %s", error, exc_info=not expected)

@@ -2,10 +2,9 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -68,12 +67,13 @@ def build(cfg: DictConfig, *, restored: bool = False) -> tuple[DataModule, Netwo
     return data, model
 
 
-def run(cfg: DictConfig, folder: Path) -> Result:
+def run(cfg: DictConfig, folder: Path, *, told: Sequence[str] = ()) -> Result:
     """Train, test and write everything into ``folder``.
 
     Args:
         cfg: a composed config.
         folder: the run folder; it is created.
+        told: the overrides as typed, which TensorBoard shows beside the final metrics.
 
     Returns:
         What ``result.json`` says.
@@ -90,7 +90,7 @@ def run(cfg: DictConfig, folder: Path) -> Result:
         check(cfg)
         result.seed, result.config_fingerprint = cfg.seed, config_fingerprint(cfg)
         with without_idle_warnings():
-            Run(cfg, folder, result).go()
+            Run(cfg, folder, result, told).go()
         result.status = "finished"
     except KeyboardInterrupt:
         result.status, result.reason = "interrupted", "interrupted from the keyboard"
@@ -114,6 +114,7 @@ class Run:
     cfg: DictConfig
     folder: Path
     result: Result
+    told: Sequence[str] = ()
 
     def go(self) -> None:
         """Build, prepare, fit, restore the best weights, test, and write."""
@@ -235,7 +236,7 @@ class Run:
                 board.log_figure(name, figure)
 
     def _finish_tensorboard(self) -> None:
-        settings = flat(OmegaConf.to_container(self.cfg, resolve=True))
+        settings = told_settings(self.cfg, self.told)
         metrics = {
             f"{part} {name}": value
             for part, found in (("best val", self.result.val), ("final test", self.result.test))
@@ -263,18 +264,17 @@ def interruptions(trainer: pl.Trainer) -> Iterator[None]:
         raise TrainingError("the device ran out of memory; a smaller data.batch_size needs less.") from error
 
 
-def flat(node: Any, prefix: str = "") -> dict[str, bool | int | float | str]:  # noqa: ANN401 - nested containers
-    """Flatten nested settings to ``group.key`` and plain values, as TensorBoard's table takes them.
+def told_settings(cfg: DictConfig, told: Sequence[str]) -> dict[str, bool | int | float | str]:
+    """Settings that were typed, as plain values for TensorBoard's table, and the seed.
 
     Examples:
-        >>> flat({"model": {"hidden": [10], "l2": 0.0}, "seed": 0})
-        {'model.hidden': '[10]', 'model.l2': 0.0, 'seed': 0}
+        >>> cfg = OmegaConf.create({"model": {"hidden": [10], "l2": 0.5}, "seed": 3})
+        >>> told_settings(cfg, ["model=mlp", "model.hidden=[10]", "model.l2=0.5"])
+        {'model': 'mlp', 'model.hidden': '[10]', 'model.l2': 0.5, 'seed': 3}
     """
-    if isinstance(node, dict):
-        return {
-            name: value
-            for key, part in node.items()
-            if key != "hydra"
-            for name, value in flat(part, f"{prefix}.{key}" if prefix else str(key)).items()
-        }
-    return {prefix: node if isinstance(node, (bool, int, float, str)) else str(node)}
+    settings: dict[str, bool | int | float | str] = {}
+    for override in told:
+        key, _, text = override.lstrip("+").partition("=")
+        value = text if key.startswith("~") else OmegaConf.select(cfg, key, default=text)
+        settings[key] = value if isinstance(value, (bool, int, float)) else text
+    return settings | {"seed": int(cfg.seed)}
