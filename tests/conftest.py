@@ -5,13 +5,33 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torchvision
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _two_threads():
-    torch.set_num_threads(2)
+    """Two at most; OMP_NUM_THREADS=1 asks for one, which on a busy machine is many times as fast."""
+    torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """With little to do, two threads wait for each other: on a busy machine that takes thrice as long."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def resnet18_file(tmp_path_factory):
+    """Random weights of torchvision's resnet18 for five classes, in its own format."""
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
+    torch.save(torchvision.models.resnet18(num_classes=5).state_dict(), path)
+    return path
 
 
 @pytest.fixture(autouse=True)

@@ -17,13 +17,7 @@ from cnnlab.models.resnet import ResNet, ResNetModule
 SMALL = (3, 32, 32)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """With so little to do, two threads wait for each other: on a busy machine that takes thrice as long."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def small(**settings):

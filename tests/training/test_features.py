@@ -8,7 +8,6 @@ import h5py
 import numpy as np
 import pytest
 import torch
-import torchvision
 
 from cnnlab.config.check import check
 from cnnlab.config.compose import compose
@@ -40,28 +39,15 @@ HEAD = [
 ]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory):
-    torch.manual_seed(1)
-    path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
-    torch.save(torchvision.models.resnet18(num_classes=5).state_dict(), path)
-    return path
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
-def train(tmp_path, file):
+def train(tmp_path, resnet18_file):
     """Train a head with a store of the test's own; gives the result, the folder and the kept files."""
 
     def go(name, *overrides):
-        words = [*HEAD, f"model.weights={file}", f"data.store={tmp_path}/store", *overrides]
+        words = [*HEAD, f"model.weights={resnet18_file}", f"data.store={tmp_path}/store", *overrides]
         result = run(compose(words), tmp_path / name)
         return result, tmp_path / name, sorted((tmp_path / "store").glob("*-features-*.h5"))
 
@@ -69,11 +55,11 @@ def train(tmp_path, file):
 
 
 @pytest.fixture
-def serve(tmp_path, file):
+def serve(tmp_path, resnet18_file):
     """Prepare a training without doing it; gives what would be served, and the kept files."""
 
     def go(*overrides):
-        cfg = compose([*HEAD, f"model.weights={file}", f"data.store={tmp_path}/store", *overrides])
+        cfg = compose([*HEAD, f"model.weights={resnet18_file}", f"data.store={tmp_path}/store", *overrides])
         check(cfg)
         data, model = build(cfg)
         data.prepare_data()
@@ -99,8 +85,8 @@ def outputs(folder):
 
 
 @pytest.mark.parametrize("head", [["model.hidden=[16]"], ["model.head=conv", "model.filters=8"]])
-def test_the_finished_checkpoint_gives_the_same_from_raw_images(train, tmp_path, file, head):
-    lent = shutil.copy(file, tmp_path / "lent.pth")
+def test_the_finished_checkpoint_gives_the_same_from_raw_images(train, tmp_path, resnet18_file, head):
+    lent = shutil.copy(resnet18_file, tmp_path / "lent.pth")
     result, folder, kept = train("run", *head, f"model.weights={lent}")
     assert len(kept) == 1
     Path(lent).unlink()  # the checkpoint holds the weights
@@ -109,7 +95,7 @@ def test_the_finished_checkpoint_gives_the_same_from_raw_images(train, tmp_path,
         build(cfg)
     data, model = build(cfg, restored=True)
     load_weights(model, folder / "checkpoints" / "best.ckpt")
-    weights = read(file)
+    weights = read(resnet18_file)
     for name, tensor in model.network.body.state_dict().items():
         assert torch.equal(tensor, weights[name]), name
     data.prepare_data()
@@ -142,8 +128,8 @@ def test_features_are_found_again_by_other_heads_seeds_and_folds(serve, caplog):
     assert len(files) == 1
 
 
-def test_whatever_changes_the_features_has_a_file_of_its_own(serve, tmp_path, file):
-    state = torch.load(file, weights_only=True)
+def test_whatever_changes_the_features_has_a_file_of_its_own(serve, tmp_path, resnet18_file):
+    state = torch.load(resnet18_file, weights_only=True)
     state["layer1.0.bn1.running_mean"] += 0.01  # no parameter, but a buffer
     torch.save(state, tmp_path / "other.pth")
     variants = [

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
-import torchvision
 
 from cnnlab.config.check import check
 from cnnlab.config.compose import compose
@@ -44,20 +43,7 @@ RESNET = [
 ]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory):
-    torch.manual_seed(1)
-    path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
-    torch.save(torchvision.models.resnet18(num_classes=5).state_dict(), path)
-    return str(path)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Watcher(pl.Callback):
@@ -82,9 +68,9 @@ def changed(before, after):
     }
 
 
-def fit(folder, file, *, ckpt_path=None, stop_in=None):
+def fit(folder, resnet18_file, *, ckpt_path=None, stop_in=None):
     """Train as the program does; with ``stop_in``, an epoch and a place in it, it ends there."""
-    cfg = compose([*RESNET, f"model.weights={file}"])
+    cfg = compose([*RESNET, f"model.weights={resnet18_file}"])
     check(cfg)
     data, model = build(cfg)
     data.prepare_data()
@@ -128,13 +114,13 @@ class Stop(pl.Callback):
 
 
 @pytest.fixture(scope="module")
-def unbroken(file, tmp_path_factory):
-    return fit(tmp_path_factory.mktemp("unbroken"), file)
+def unbroken(resnet18_file, tmp_path_factory):
+    return fit(tmp_path_factory.mktemp("unbroken"), resnet18_file)
 
 
-def test_each_stage_moves_from_its_epoch_on_and_statistics_with_it(file, unbroken):
+def test_each_stage_moves_from_its_epoch_on_and_statistics_with_it(resnet18_file, unbroken):
     _, watcher = unbroken
-    pretrained = read_body(file, watcher.states[0])
+    pretrained = read_body(resnet18_file, watcher.states[0])
     first, second, third = watcher.states
     assert changed(pretrained, {name: t for name, t in first.items() if name.startswith("body")}) == set()
     assert changed(first, second) == {"body.layer2", "head"}
@@ -147,8 +133,8 @@ def test_each_stage_moves_from_its_epoch_on_and_statistics_with_it(file, unbroke
     assert not any(torch.equal(first[name], second[name]) for name in running)
 
 
-def read_body(file, state):
-    weights = read(Path(file))
+def read_body(resnet18_file, state):
+    weights = read(Path(resnet18_file))
     return {name: weights[name.removeprefix("body.")] for name in state if name.startswith("body.")}
 
 
@@ -161,10 +147,12 @@ def test_both_groups_follow_the_schedule(unbroken):
 
 @pytest.mark.parametrize("place", ["middle", "end"])
 @pytest.mark.parametrize("epoch", [1, 2])
-def test_a_training_goes_on_from_before_and_behind_an_unfreezing(file, unbroken, tmp_path, epoch, place):
+def test_a_training_goes_on_from_before_and_behind_an_unfreezing(
+    resnet18_file, unbroken, tmp_path, epoch, place
+):
     with pytest.raises(SystemExit):
-        fit(tmp_path, file, stop_in=(epoch, place))
-    model, watcher = fit(tmp_path, file, ckpt_path=str(tmp_path / "stopped.ckpt"))
+        fit(tmp_path, resnet18_file, stop_in=(epoch, place))
+    model, watcher = fit(tmp_path, resnet18_file, ckpt_path=str(tmp_path / "stopped.ckpt"))
     assert watcher.frozen[0][0] == epoch + (place == "end")
     assert all(frozen == (now < 2) for now, frozen in watcher.frozen)
     expected = unbroken[0].state_dict()

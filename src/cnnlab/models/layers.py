@@ -52,6 +52,7 @@ class SameConv2d(nn.Conv2d):
     a size ``n`` becomes ``ceil(n / stride)``.
 
     Examples:
+        >>> import torch
         >>> SameConv2d(3, 8, kernel_size=11, stride=2)(torch.zeros(1, 3, 32, 32)).shape
         torch.Size([1, 8, 16, 16])
     """
@@ -116,6 +117,7 @@ def squared_kernels(kernels: Sequence[tuple[float, Tensor]]) -> Tensor | float:
     """Sum over kernels of ``factor * sum(kernel ** 2)``: Keras's L2 regulariser.
 
     Examples:
+        >>> import torch
         >>> float(squared_kernels([(0.5, torch.tensor([1.0, 2.0]))]))
         2.5
     """
