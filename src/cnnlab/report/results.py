@@ -17,8 +17,8 @@ which runs every row that has no record yet, cheap ones first, and leaves one JS
 name (`python -m cnnlab reproduce pima xor`) run only those. *Ours* is the mean of independent runs with their
 standard deviation and number. *Met* is a mean at or above the published figure less twice that deviation, but
 at most 0.01 less, over three runs or more of the whole training; *partial* is a training of fewer epochs than
-the experiment says. Nothing here was chosen by the test set: where the documents tested the last epoch's
-weights, so do we.
+the experiment says. Nothing here was chosen by the test set: tested are the weights of the best epoch by
+validation, or of the last epoch where the documents had no validation set of their own.
 """
 NAMES = {
     "test/accuracy": "test accuracy",
