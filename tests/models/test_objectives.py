@@ -68,6 +68,7 @@ def test_the_error_of_one_output_is_scikit_learns(loss, low):
     sides = outputs[:, 0].numpy() > (low + 1) / 2
     assert measured["accuracy"] == pytest.approx(np.mean(sides == (truth == 1)))
     assert measured["f1_macro"] == pytest.approx(f1_score(targets, sides, average="macro"))
+    assert measured["auroc"] == pytest.approx(roc_auc_score(targets, outputs[:, 0]), abs=1e-6)
 
 
 def test_one_output_is_refused_for_three_classes():

@@ -67,9 +67,18 @@ def test_a_changed_setting_is_run_anew(reproduction):
     assert again.cases[""].epochs == [1.0]
 
 
+def test_a_shorter_training_does_not_take_the_place_of_a_whole_one(reproduction):
+    row = Row(name="random_sanity")
+    assert not reproduction(repetitions=1, overrides=SHORT[1:]).go(row).cases[""].partial
+    again = reproduction(repetitions=1, again=True)
+    assert again.go(row).cases[""].epochs == [1000.0]
+    assert again.tell.__self__[-1] == "random_sanity : the record of the whole training is kept."
+
+
 def test_folds_are_averaged_within_a_repetition(reproduction, tmp_path):
     row = Row(name="pima", average="data.fold=0,1,2,3,4")
-    case = reproduction(repetitions=1).go(row).cases[""]
+    overrides = ["trainer.max_epochs=10", *SHORT[1:]]  # validation is taken every tenth
+    case = reproduction(repetitions=1, overrides=overrides).go(row).cases[""]
     finals = []
     for fold in range(5):
         path = tmp_path / "runs" / "pima" / "row" / "seed_0" / str(fold) / "metrics.csv"
@@ -90,6 +99,14 @@ def test_data_that_is_not_there_leaves_the_sentence(reproduction, tmp_path):
 def test_a_setting_of_one_row_is_refused_for_all(reproduction):
     with pytest.raises(UserError, match=r"model\.l2: not for all rows at once"):
         reproduction(overrides=["model.l2=0"])
+
+
+def test_curves_keep_the_epochs_with_validation():
+    losses = [float("nan") if (i + 1) % 10 else 0.5 for i in range(1000)]
+    curves = mean_curves([{"epoch": list(range(1, 1001)), "val/loss": losses}])
+    assert len(curves.epochs) == 50
+    assert curves.epochs[-1] == 1000
+    assert curves.means["val/loss"] == [0.5] * 50
 
 
 def test_long_curves_are_thinned_and_keep_their_end():

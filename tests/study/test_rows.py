@@ -59,3 +59,29 @@ def test_cheap_rows_come_first():
 def test_a_misspelt_row_gets_the_nearest():
     with pytest.raises(UserError, match="did you mean fashion_2_blocks"):
         choose_rows(["fashion_2_block"])
+
+
+@pytest.mark.parametrize(
+    ("name", "shares"),
+    [
+        ("planes_hidden_relu", set()),
+        ("planes_hidden_sigmoid", set()),
+        ("pima", set()),
+        ("xor", set()),
+        ("logistic_map", set()),
+        ("cifar10_mlp_mse", set()),
+        ("mnist_mlp", {0.2}),
+        ("mnist_mlp_more_dropout", {0.5}),
+        ("mnist_mlp_no_dropout", set()),
+        ("imdb_mlp", {0.5}),
+        ("mnist_conv", {0.2}),
+        ("cifar10_double_conv", {0.25}),
+        ("cifar100_improved", {0.25, 0.5}),
+        ("alexnet_cifar10", {0.4}),
+        ("fashion_2_blocks", set()),
+    ],
+)
+def test_a_row_drops_what_its_source_says(name, shares):
+    with torch.device("meta"):
+        _, model = build(compose([f"experiment={name}"]))
+    assert {m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)} == shares

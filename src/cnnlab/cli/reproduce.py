@@ -2,11 +2,12 @@
 
 import argparse
 import contextlib
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.conf import conf_dir
 from cnnlab.errors import UserError
@@ -96,7 +97,7 @@ def _default_results() -> Path:
 
 
 def train(cfg: DictConfig, folder: Path) -> None:
-    """Train in a folder, with all that is printed in its ``screen.log``.
+    """Train in a folder of its own, with all that is printed in its ``screen.log``.
 
     Raises:
         UserError: for data that is not there, say.
@@ -104,15 +105,19 @@ def train(cfg: DictConfig, folder: Path) -> None:
     """
     from cnnlab.training.run import run
 
-    folder.mkdir(parents=True, exist_ok=True)
+    # An earlier result beside a later half of a training would be taken for its result.
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / ".hydra").mkdir(parents=True)
+    OmegaConf.save(cfg, folder / ".hydra" / "config.yaml")
     screen = (folder / "screen.log").open("w", encoding="utf-8")
     with screen as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
         run(cfg, folder)
 
 
 def read_records(folder: Path) -> dict[str, Record]:
-    """All records of a folder by their rows."""
-    return {path.stem: Record.read(path) for path in sorted(folder.glob("*.json"))}
+    """All records of a folder by their rows; those of rows that there are not are passed over."""
+    known = read_rows()
+    return {path.stem: Record.read(path) for path in sorted(folder.glob("*.json")) if path.stem in known}
 
 
 def draw(row: Row, record: Record, folder: Path) -> None:
@@ -132,8 +137,8 @@ def publish(folder: Path) -> None:
     from cnnlab.report.results import page, with_head
 
     records, rows = read_records(folder), read_rows()
-    write_text(folder.with_suffix(".md"), page(list(rows.values()), records, pictures=folder))
-    if folder != _default_results() or not (conf_dir().parent / "docs").is_dir():
+    write_text(folder.with_name(f"{folder.name}.md"), page(list(rows.values()), records, pictures=folder))
+    if folder.resolve() != _default_results().resolve() or not (conf_dir().parent / "docs").is_dir():
         return
     for name, record in records.items():
         path = conf_dir() / "experiment" / f"{name}.yaml"

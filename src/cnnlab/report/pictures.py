@@ -16,15 +16,16 @@ ITSELF, VARIANTS = "the row itself", "variants, {part}"
 def row_figure(row: Row, record: Record) -> Figure | None:
     """Draw a row's curves, the row itself beside its variants, or a grid by its numbers.
 
-    Rows with a published figure, but for the means over folds, have none.
+    Rows with a published figure have none, but for means over folds, and where the test error is watched.
     """
     title = row.name
     if row.grid:
         return None if row.choose else by_setting(row, record)
-    if row.published is not None and row.average is None:
-        return None
     cases = {name or ITSELF: case.curves for name, case in record.cases.items() if case.curves}
     if ITSELF not in cases:
+        return None
+    watched = any(column.startswith("watched_test/") for column in cases[ITSELF].means)
+    if row.published is not None and row.average is None and not watched:
         return None
     quantity = next((q for q in ("accuracy", "loss") if f"val/{q}" in cases[ITSELF].means), "loss")
     own = {
@@ -36,7 +37,10 @@ def row_figure(row: Row, record: Record) -> Figure | None:
     if len(cases) > 1:
         part = "watched_test" if f"watched_test/{quantity}" in cases[ITSELF].means else "val"
         name = VARIANTS.format(part=PARTS[part])
-        panels[name] = {case: _curve(curves, f"{part}/{quantity}") for case, curves in cases.items()}
+        column = f"{part}/{quantity}"
+        panels[name] = {
+            case: _curve(curves, column) for case, curves in cases.items() if column in curves.means
+        }
     return compared(panels, xlabel="epoch", ylabel=_label(quantity), title=title)
 
 

@@ -18,7 +18,7 @@ name (`python -m cnnlab reproduce pima xor`) run only those. *Ours* is the mean 
 standard deviation and number. *Met* is a mean at or above the published figure less twice that deviation, but
 at most 0.01 less, over three runs or more of the whole training; *partial* is a training of fewer epochs than
 the experiment says. Nothing here was chosen by the test set: tested are the weights of the best epoch by
-validation, or of the last epoch where the documents had no validation set of their own.
+validation, or of the last epoch where the experiment says `callbacks: last`.
 """
 NAMES = {
     "test/accuracy": "test accuracy",
@@ -161,6 +161,8 @@ def with_head(text: str, row: Row, record: Record) -> str:
         >>> with_head("# Ours: not run yet\nseed: 0\n", Row(name="r"), record)
         '# Ours: test accuracy 0.5000 (1)\nseed: 0\n'
     """
-    ours = figure_of(record.main(row)) or "see docs/results.md"
-    name = NAMES.get(row.metric, row.metric)
+    case = record.main(row)
+    if case is None or not case.values or case.partial or case.failure:
+        return text
+    ours, name = figure_of(case), NAMES.get(row.metric, row.metric)
     return re.sub(r"^# Ours: .*$", f"# Ours: {name} {ours}", text, count=1, flags=re.MULTILINE)

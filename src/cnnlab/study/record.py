@@ -1,6 +1,7 @@
 """What the runs of a row come to: a small JSON file, a mean, a verdict."""
 
 import json
+import math
 import statistics
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -43,7 +44,7 @@ class CaseRecord:
         epochs: number of epochs trained.
         minutes: of each repetition.
         parameters: of the network.
-        partial: whether fewer epochs were run than the experiment says.
+        partial: whether it was run with other numbers of epochs than the experiment says.
         failure: the sentence that a run ended with.
         curves: of the repetitions; None where none are kept.
     """
@@ -59,6 +60,11 @@ class CaseRecord:
     partial: bool = False
     failure: str = ""
     curves: Curves | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all repetitions came to the end of the whole training."""
+        return bool(self.values) and not self.partial and not self.failure
 
     @property
     def mean(self) -> float:
@@ -91,7 +97,7 @@ class Record:
 
     def write(self, path: Path) -> None:
         """Write the JSON file, whole or not at all."""
-        write_text(path, json.dumps(asdict(self), indent=1) + "\n")
+        write_text(path, json.dumps(_as_json(asdict(self)), indent=1) + "\n")
 
     @classmethod
     def read(cls, path: Path) -> "Record":
@@ -113,12 +119,27 @@ class Record:
         """The case whose figure is the row's: the row as it is, or the chosen point of its grid."""
         if row.choose is None:
             return self.cases.get("")
-        complete = [case for case in self.cases.values() if case.chosen_by]
+        complete = [case for case in self.cases.values() if case.chosen_by and not case.failure]
         return max(complete, key=lambda case: statistics.fmean(case.chosen_by), default=None)
+
+
+def _as_json(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Turn numbers that JSON lacks into null."""
+    if isinstance(value, dict):
+        return {key: _as_json(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_as_json(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _with_curves(case: dict[str, Any]) -> dict[str, Any]:
     curves = case.pop("curves", None)
+    if curves:
+        for columns in (curves["means"], curves["sds"]):
+            for name, values in columns.items():
+                columns[name] = [math.nan if value is None else value for value in values]
+    for name in ("values", "losses", "chosen_by"):
+        case[name] = [math.nan if value is None else value for value in case.get(name, [])]
     return case | {"curves": Curves(**curves) if curves else None}
 
 
@@ -138,7 +159,7 @@ def verdict(row: Row, record: Record) -> Verdict:
     case = record.main(row)
     if row.published is None:
         return "shown" if any(found.values for found in record.cases.values()) else "failed"
-    if case is None or not case.values:
+    if case is None or case.failure or not case.values:
         return "failed"
     if case.partial:
         return "partial"

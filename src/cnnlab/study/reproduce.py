@@ -81,21 +81,24 @@ class Reproduction:
         """Run what a row's record lacks, and write it after each case.
 
         A case whose training fails, or whose data is not there, keeps the sentence in place of figures.
+        Neither that nor a shortened training takes the place of a whole one.
         """
         path = self.record_path(row)
         record = Record.read(path) if path.exists() else Record(row.name, row.metric)
-        known = {} if self.again else record.cases
-        record.cases = dict(known)
         for case in row.cases():
             if case.name and not self.variants and not row.grid:
                 continue
             wanted = row.repetitions(case, self.repetitions)
             settings = self.fingerprint(self.config(row.jobs(case, 0)[0]))
-            old = known.get(case.name)
-            if old is not None and old.settings == settings and len(old.values) >= wanted:
+            old = record.cases.get(case.name)
+            if not self.again and old and old.settings == settings and len(old.values) >= wanted:
                 continue
-            record.cases[case.name] = self._case(row, case, wanted, settings, record)
-            record.write(path)
+            new = self._case(row, case, wanted, settings, record)
+            if old is None or new.is_whole or not old.is_whole:
+                record.cases[case.name] = new
+                record.write(path)
+            else:
+                self.tell(f"{row.name} {case.name}: the record of the whole training is kept.")
         return record
 
     def config(self, job: Sequence[str]) -> DictConfig:
@@ -111,14 +114,14 @@ class Reproduction:
             try:
                 found = [self._run(row, case, job) for job in self._numbered(row, case, repetition)]
             except (UserError, TrainingError) as error:
-                done.failure = str(error)
+                done.failure = self._without_places(str(error))
                 self.tell(f"{row.name} {case.name}: {error}")
                 return done
             results = [one.result for one in found]
             histories += [one.history for one in found]
             done.values.append(statistics.fmean(one.value for one in found))
             done.chosen_by += [one.chosen_by for one in found if one.chosen_by is not None]
-            done.losses.append(statistics.fmean(result["test"]["loss"] for result in results))
+            done.losses.append(statistics.fmean(_number(result["test"]["loss"]) for result in results))
             done.epochs.append(statistics.fmean(result["epochs"] for result in results))
             done.minutes.append(round(sum(result["seconds"] for result in results) / 60, 2))
             done.parameters = results[0]["parameters"]
@@ -126,8 +129,16 @@ class Reproduction:
             record.device = f"{results[0]['device']}, {results[0]['precision']}"
         asked, whole = self.config(row.jobs(case, 0)[0]), compose(row.jobs(case, 0)[0])
         done.curves = None if row.grid else mean_curves(histories)
-        done.partial = asked.trainer.max_epochs < whole.trainer.max_epochs
+        done.partial = asked.trainer.max_epochs != whole.trainer.max_epochs
         return done
+
+    def _without_places(self, sentence: str) -> str:
+        """Leave out of a sentence where things lie on this machine, since records are published."""
+        for override in self.overrides:
+            key, _, value = override.partition("=")
+            if key in ("data.root", "data.store") and value:
+                sentence = sentence.replace(value, key)
+        return sentence.replace(str(Path.home()), "~")
 
     def _numbered(self, row: Row, case: Case, repetition: int) -> Iterator[tuple[list[str], Path]]:
         """Yield the runs of one repetition with their folders."""
@@ -176,7 +187,12 @@ def measured(metric: str, result: Mapping[str, Any], folder: Path) -> float:
     if epochs:
         return max(history(folder)[name][: int(epochs)])
     part, _, quantity = name.partition("/")
-    return float(result[part][quantity])
+    return _number(result[part][quantity])
+
+
+def _number(value: float | None) -> float:
+    """A number of ``result.json``, in which null is one that was not finite."""
+    return math.nan if value is None else float(value)
 
 
 def history(folder: Path) -> dict[str, list[float]]:
@@ -189,6 +205,8 @@ def history(folder: Path) -> dict[str, list[float]]:
 def mean_curves(histories: Sequence[Mapping[str, list[float]]]) -> Curves | None:
     """Means and standard deviations by epoch, up to the epoch that all runs reached.
 
+    Where validation is not taken in each epoch, only those epochs are kept in which it is.
+
     Examples:
         >>> curves = mean_curves([{"epoch": [1], "val/loss": [0.5]}, {"epoch": [1], "val/loss": [0.7]}])
         >>> curves.epochs, round(curves.means["val/loss"][0], 3), round(curves.sds["val/loss"][0], 3)
@@ -197,8 +215,11 @@ def mean_curves(histories: Sequence[Mapping[str, list[float]]]) -> Curves | None
     length = min((len(one["epoch"]) for one in histories), default=0)
     if not length:
         return None
-    step = -(-length // MOST_POINTS)
-    kept = range((length - 1) % step, length, step)
+    losses = [one["val/loss"] for one in histories if "val/loss" in one]
+    there = [i for i in range(length) if losses and all(math.isfinite(loss[i]) for loss in losses)]
+    there = there or list(range(length))
+    step = -(-len(there) // MOST_POINTS)
+    kept = there[(len(there) - 1) % step :: step]
     names = [name for name in histories[0] if "/" in name and all(name in one for one in histories)]
     columns = {name: [[one[name][i] for one in histories] for i in kept] for name in names}
     means = {

@@ -100,10 +100,11 @@ def short_name(overrides: Sequence[str]) -> str:
     """Name a point of a grid by what varies.
 
     Examples:
-        >>> short_name(["model=deep_cnn", "model.kernel_size=5"])
-        'model=deep_cnn, kernel_size=5'
+        >>> short_name(["model=deep_cnn", "model.dropout=0.1"])
+        'model=deep_cnn, dropout=0.1'
     """
-    return ", ".join(override.rpartition(".")[2] if "." in override else override for override in overrides)
+    pairs = (override.partition("=") for override in overrides)
+    return ", ".join(f"{key.rpartition('.')[2]}={value}" for key, _, value in pairs)
 
 
 @cache
