@@ -243,7 +243,7 @@ def test_an_error_of_our_own_is_not_hidden(cnnlab, monkeypatch, tmp_path):
 def test_a_warning_is_seen_once_and_kept_in_the_log(cnnlab, monkeypatch, tmp_path):
     message = "the moon " + "is full"
 
-    def warns(cfg, folder):
+    def warns(cfg, folder, told):
         warnings.warn(message, stacklevel=1)
         raise TrainingError("enough.")
 
