@@ -18,7 +18,8 @@ name (`python -m cnnlab reproduce pima xor`) run only those. *Ours* is the mean 
 standard deviation and number. *Met* is a mean at or above the published figure less twice that deviation, but
 at most 0.01 less, over three runs or more of the whole training; *partial* is a training of fewer epochs than
 the experiment says. Nothing here was chosen by the test set: tested are the weights of the best epoch by
-validation, or of the last epoch where the experiment says `callbacks: last`.
+validation, or of the last epoch where the experiment says `callbacks: last`. CIFAR-10 is here a copy whose
+pixels went through JPEG. The main job and the first recipes have [a page of their own](main_job.md).
 """
 NAMES = {
     "test/accuracy": "test accuracy",
