@@ -1,10 +1,13 @@
 """Writing files so that a reader, or a kill, never meets half of one."""
 
+import json
+import math
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -34,3 +37,16 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all, in UTF-8."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any, indent: int) -> None:  # noqa: ANN401 - any JSON value
+    """Write a JSON file whole or not at all; numbers that JSON lacks become null."""
+    write_text(path, json.dumps(_finite(value), indent=indent) + "\n")
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

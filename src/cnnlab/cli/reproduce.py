@@ -138,7 +138,7 @@ def publish(folder: Path) -> None:
 
     records, rows = read_records(folder), read_rows()
     write_text(folder.with_name(f"{folder.name}.md"), page(list(rows.values()), records, pictures=folder))
-    if folder.resolve() != _default_results().resolve() or not (conf_dir().parent / "docs").is_dir():
+    if folder.resolve() != (conf_dir().parent / "docs" / "results").resolve():
         return
     for name, record in records.items():
         path = conf_dir() / "experiment" / f"{name}.yaml"

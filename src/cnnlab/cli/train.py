@@ -24,7 +24,7 @@ from cnnlab.errors import TrainingError, UserError, did_you_mean
 MISTAKE = 2
 # Hydra's flags that would read a config from elsewhere than it was checked.
 REFUSED_FLAGS = ("config_name", "config_path", "config_dir", "experimental_rerun")
-# Settings that say where things lie; conf/hydra leaves them out of the folders' names, too.
+# Settings that say where things lie, which name no folder.
 PLACES = ("data.root", "data.store", "data.path")
 log = logging.getLogger("cnnlab")
 
@@ -55,7 +55,7 @@ def main(words: Sequence[str]) -> int:
 
     register_resolvers()
     run = hydra.main(config_path=str(conf.conf_dir()), config_name=CONFIG_NAME, version_base="1.3")(task)
-    with isolated([*words, *naming(jobs)]):
+    with isolated([*words, *(naming(jobs) if arguments.multirun and jobs else [])]):
         try:
             run()
         except SystemExit as error:
@@ -101,9 +101,8 @@ def naming(jobs: Sequence[Sequence[str]]) -> list[str]:
         >>> naming([["model=mlp", "seed=0"], ["model=linear", "seed=0"]])
         ['hydra.job.config.override_dirname.exclude_keys=[data.root,data.store,data.path,seed]']
     """
-    if len(jobs) < 2:
-        return []
-    common = set(jobs[0]).intersection(*jobs[1:])
+    # What a single job was told is its name.
+    common = set(jobs[0]).intersection(*jobs[1:]) if len(jobs) > 1 else set()
     same = [override.partition("=")[0] for override in jobs[0] if override in common]
     same = [key for key in same if key.replace(".", "").replace("_", "").isalnum() and key not in PLACES]
     return [f"hydra.job.config.override_dirname.exclude_keys=[{','.join([*PLACES, *same])}]"]

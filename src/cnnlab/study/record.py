@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cnnlab.errors import UserError
-from cnnlab.files import write_text
+from cnnlab.files import write_json
 from cnnlab.study.rows import Row
 
 SEEDS_FOR_A_VERDICT = 3
@@ -97,7 +97,7 @@ class Record:
 
     def write(self, path: Path) -> None:
         """Write the JSON file, whole or not at all."""
-        write_text(path, json.dumps(_as_json(asdict(self)), indent=1) + "\n")
+        write_json(path, asdict(self), indent=1)
 
     @classmethod
     def read(cls, path: Path) -> "Record":
@@ -121,15 +121,6 @@ class Record:
             return self.cases.get("")
         complete = [case for case in self.cases.values() if case.chosen_by and not case.failure]
         return max(complete, key=lambda case: statistics.fmean(case.chosen_by), default=None)
-
-
-def _as_json(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Turn numbers that JSON lacks into null."""
-    if isinstance(value, dict):
-        return {key: _as_json(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_as_json(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _with_curves(case: dict[str, Any]) -> dict[str, Any]:

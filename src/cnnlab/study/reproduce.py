@@ -89,11 +89,14 @@ class Reproduction:
             if case.name and not self.variants and not row.grid:
                 continue
             wanted = row.repetitions(case, self.repetitions)
-            settings = self.fingerprint(self.config(row.jobs(case, 0)[0]))
+            first = row.jobs(case, 0)[0]
+            asked = self.config(first)
+            settings = self.fingerprint(asked)
             old = record.cases.get(case.name)
             if not self.again and old and old.settings == settings and len(old.values) >= wanted:
                 continue
             new = self._case(row, case, wanted, settings, record)
+            new.partial = asked.trainer.max_epochs != compose(first).trainer.max_epochs
             if old is None or new.is_whole or not old.is_whole:
                 record.cases[case.name] = new
                 record.write(path)
@@ -127,9 +130,7 @@ class Reproduction:
             done.parameters = results[0]["parameters"]
             record.versions = results[0]["versions"]
             record.device = f"{results[0]['device']}, {results[0]['precision']}"
-        asked, whole = self.config(row.jobs(case, 0)[0]), compose(row.jobs(case, 0)[0])
         done.curves = None if row.grid else mean_curves(histories)
-        done.partial = asked.trainer.max_epochs != whole.trainer.max_epochs
         return done
 
     def _without_places(self, sentence: str) -> str:

@@ -3,7 +3,6 @@
 import hashlib
 import inspect
 import json
-import math
 import subprocess
 import sys
 from dataclasses import asdict, dataclass, field
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.check import locate
-from cnnlab.files import replacing, write_text
+from cnnlab.files import replacing, write_json
 
 PACKAGES = ("cnnlab", "torch", "torchvision", "pytorch-lightning", "hydra-core", "torchmetrics", "numpy")
 Status = Literal["finished", "failed", "interrupted"]
@@ -57,15 +56,7 @@ class Result:
 
     def write(self, path: Path) -> None:
         """Write the JSON file, whole or not at all; numbers that JSON lacks become null."""
-        write_text(path, json.dumps(_finite(asdict(self)), indent=2) + "\n")
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+        write_json(path, asdict(self), indent=2)
 
 
 def versions() -> dict[str, str]:

@@ -212,6 +212,7 @@ class Run:
         part = self.data.splits.test
         self.rows = torch.from_numpy(part.rows)[: len(self.outputs)]
         self.targets = torch.cat(self.model.kept_targets)
+        self.said = self.model.objective.outputs_for_users(self.outputs)
         self.result.test = self.model.objective.measure(self.outputs, self.targets)
         self.result.weights_fingerprint = weights_fingerprint(self.model)
 
@@ -219,15 +220,14 @@ class Run:
         write_predictions(
             self.folder / "predictions.h5",
             targets=self.targets.numpy(),
-            outputs=self.model.objective.outputs_for_users(self.outputs).numpy(),
+            outputs=self.said.numpy(),
             rows=self.rows.numpy(),
             class_names=self.data.spec.class_names,
         )
 
     def _write_figures(self, best: int | None) -> None:
         title = f"{type(self.model.network).__name__} on {self.data.spec.name}, seed {self.cfg.seed}"
-        outputs = self.model.objective.outputs_for_users(self.outputs)
-        made = of_the_test(self.data, self.targets, outputs, title=f"Test of {title}")
+        made = of_the_test(self.data, self.targets, self.said, title=f"Test of {title}")
         if self.records.rows:
             made["learning curves"] = learning_curves(self.records.history(), best_epoch=best, title=title)
         for name, figure in made.items():
