@@ -37,7 +37,7 @@ def test_a_jobs_folder_is_named_by_its_choices_and_keeps_them(cnnlab, tmp_path):
     assert cnnlab("-m", *SMALL, "seed=7", "hydra.sweep.dir=my study")[0] == 0
     (folder,) = (tmp_path / "my study").glob("0_*")
     assert "seed=7" in folder.name
-    assert yaml.safe_load((folder / ".hydra" / "overrides.yaml").read_text()) == [*SMALL, "seed=7"]
+    assert yaml.safe_load((folder / "overrides.yaml").read_text()) == [*SMALL, "seed=7"]
     assert "started: " in (folder / "cnnlab.log").read_text()
 
 

@@ -23,7 +23,7 @@ RESULT_KEYS = {
     *("seed", "device", "precision", "versions", "git", "config_fingerprint", "data_fingerprint"),
 }
 LEFT = {
-    *(".hydra/config.yaml", ".hydra/overrides.yaml", "cnnlab.log", "metrics.csv", "result.json"),
+    *("config.yaml", "overrides.yaml", "cnnlab.log", "metrics.csv", "result.json"),
     *("checkpoints/best.ckpt", "checkpoints/last.ckpt", "predictions.h5"),
     *("figures/learning_curves.png", "figures/confusion_matrix.png"),
 }
@@ -78,10 +78,10 @@ def test_without_a_terminal_it_prints_a_line_per_epoch_the_result_and_the_folder
 
 def test_the_config_and_the_overrides_are_kept(real):
     _, folder = real
-    config = yaml.safe_load((folder / ".hydra" / "config.yaml").read_text())
+    config = yaml.safe_load((folder / "config.yaml").read_text())
     assert (config["data"]["size"], config["trainer"]["max_epochs"], config["seed"]) == (8, 2, 0)
     assert "hydra" not in config
-    overrides = yaml.safe_load((folder / ".hydra" / "overrides.yaml").read_text())
+    overrides = yaml.safe_load((folder / "overrides.yaml").read_text())
     assert overrides == [*SMALL, "data.watch_test=true"]
 
 

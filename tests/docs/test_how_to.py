@@ -68,7 +68,7 @@ def run(project: Path, commands: list[list[str]], extra: tuple[str, ...] = ()) -
     assert done.returncode == 0, done.stdout + done.stderr
     folders = [path.parent for path in (project / "outputs").rglob("result.json")]
     (project / "printed.txt").write_text(done.stdout, encoding="utf-8")
-    return {(folder / ".hydra" / "overrides.yaml").read_text(encoding="utf-8"): folder for folder in folders}
+    return {(folder / "overrides.yaml").read_text(encoding="utf-8"): folder for folder in folders}
 
 
 def typed(runs: dict[str, Path], word: str) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def test_add_an_experiment(project: Path) -> None:
     for overrides, folder in runs.items():
         result = typed({overrides: folder}, "experiment=digits_dense_sgd")
         assert result["parameters"] == (8 * 8 + 1) * 64 + 65 * 10
-        config = (folder / ".hydra" / "config.yaml").read_text(encoding="utf-8")
+        config = (folder / "config.yaml").read_text(encoding="utf-8")
         for value in ("nesterov: true", "lr: 0.05", "batch_size: 64", "schedules.Cosine"):
             assert value in config
         fingerprints.add((result["seed"], result["weights_fingerprint"]))

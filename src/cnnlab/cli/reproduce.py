@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from cnnlab.config.conf import conf_dir
 from cnnlab.errors import UserError
@@ -107,8 +107,7 @@ def train(cfg: DictConfig, folder: Path) -> None:
 
     # An earlier result beside a later half of a training would be taken for its result.
     shutil.rmtree(folder, ignore_errors=True)
-    (folder / ".hydra").mkdir(parents=True)
-    OmegaConf.save(cfg, folder / ".hydra" / "config.yaml")
+    folder.mkdir(parents=True)
     screen = (folder / "screen.log").open("w", encoding="utf-8")
     with screen as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
         run(cfg, folder)

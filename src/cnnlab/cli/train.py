@@ -169,6 +169,7 @@ def run_job(cfg: DictConfig, jobs: int) -> float | None:
         print(f"job {state.job.num + 1}/{jobs}: {' '.join(state.overrides.task)}", flush=True)
     log.info("started: %s", " ".join(state.overrides.task) or "without overrides")
 
+    from cnnlab.training.folder import RunFolder
     from cnnlab.training.run import run
 
     try:
@@ -183,7 +184,7 @@ def run_job(cfg: DictConfig, jobs: int) -> float | None:
             f"job {state.job.num + 1}/{jobs} failed: {sentence.rstrip('.')}. Its folder is {folder}"
         ) from error
     except (KeyboardInterrupt, SystemExit):
-        last = folder / "checkpoints" / "last.ckpt"
+        last = RunFolder(folder).last
         where = f"the last checkpoint is {last}" if last.exists() else "there is no checkpoint yet"
         log.warning("interrupted; %s", where)
         print(f"cnnlab: {where}; the folder is {folder}", file=sys.stderr)

@@ -25,6 +25,7 @@ from cnnlab.models.module import NetworkModule
 from cnnlab.training.checkpoints import load_weights
 from cnnlab.training.features import served
 from cnnlab.training.fingerprints import weights_fingerprint
+from cnnlab.training.folder import CHECKPOINTS, RESULT, RunFolder
 from cnnlab.training.loggers import EpochRecords, TensorBoard
 from cnnlab.training.pictures import first_batch, of_the_test
 from cnnlab.training.process import settled, without_idle_warnings
@@ -84,10 +85,12 @@ def run(cfg: DictConfig, folder: Path, *, told: Sequence[str] = ()) -> Result:
         KeyboardInterrupt: if it was interrupted; ``checkpoints/last.ckpt`` holds the state.
     """
     started = time.monotonic()
+    place = RunFolder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     result = Result(versions=versions(), git=git_state())
     try:
         check(cfg)
+        place.write_config(cfg, told)
         result.seed, result.config_fingerprint = cfg.seed, config_fingerprint(cfg)
         with without_idle_warnings():
             Run(cfg, folder, result, told).go()
@@ -103,7 +106,7 @@ def run(cfg: DictConfig, folder: Path, *, told: Sequence[str] = ()) -> Result:
         raise
     finally:
         result.seconds = round(time.monotonic() - started, 3)
-        rank_zero_only(result.write)(folder / "result.json")
+        rank_zero_only(result.write)(folder / RESULT)
     return result
 
 
@@ -143,7 +146,7 @@ class Run:
             for name, node in (cfg.logger or {}).items()
         ]
         self.checkpoint: ModelCheckpoint = make(
-            "callbacks.checkpoint", cfg.callbacks.checkpoint, dirpath=str(self.folder / "checkpoints")
+            "callbacks.checkpoint", cfg.callbacks.checkpoint, dirpath=str(self.folder / CHECKPOINTS)
         )
         others = [
             make(f"callbacks.{name}", node)
