@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,6 +53,27 @@ def check_md5(path: Path, expected: str, content: bytes | None = None) -> None:
             f"{path} is not the official file: the md5 {what} {found}, not {expected};"
             " replace it, or say data.verify=false to read a re-encoded copy"
         )
+
+
+def read_plain(path: Path, largest: int) -> bytes:
+    """Read a file that came out of an archive, where a link to a device could lie as well.
+
+    Args:
+        path: the file.
+        largest: bytes that it may have.
+
+    Raises:
+        UserError: if it is no plain file, is larger, or cannot be read.
+    """
+    try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            raise UserError(f"{path} is not a plain file")
+        if state.st_size > largest:
+            raise UserError(f"{path} has {state.st_size} bytes, more than the {largest} that are read")
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def download(urls: Sequence[str], folder: Path, filename: str, md5: str, *, dataset: str) -> Path:
