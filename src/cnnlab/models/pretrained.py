@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from cnnlab.downloads import DOWNLOAD_FAILURES, network_timeout
 from cnnlab.errors import UserError, did_you_mean, reason
+from cnnlab.torchfile import read_torch_file
 
 OUR_BODY = "network.body."  # where a checkpoint of cnnlab's own has what torchvision calls by no prefix
 LAST_LAYER = "fc."  # as torchvision calls a ResNet's; it belongs to the classes that it was trained on
@@ -141,7 +142,7 @@ def read(path: Path) -> dict[str, Tensor]:
 
 def _loaded(path: Path) -> object:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return read_torch_file(path)
     except OSError:
         raise
     except Exception as error:  # whatever rubbish makes torch's reader stumble over
