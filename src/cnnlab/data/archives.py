@@ -6,7 +6,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 from cnnlab.errors import UserError, reason
 
@@ -72,7 +72,8 @@ def read_members(archive: Path, wanted: Callable[[str], bool], largest: int) -> 
                 content = tar.extractfile(member) if member.isreg() else None
                 if content is None:
                     raise UserError(f"{archive}: {member.name} is not a plain file")
-                yield member.name, b"".join(iter(lambda content=content: content.read(_AT_ONCE), b""))
+                with content:
+                    yield member.name, b"".join(_pieces(content))
             if not _ends_in_zeros(cast(BinaryIO, stream)):
                 raise UserError(f"{archive} is damaged: it ends too early; fetch it anew")
     # Damage can make tarfile itself stumble over a number or a text in a header.
@@ -88,10 +89,15 @@ def read_members(archive: Path, wanted: Callable[[str], bool], largest: int) -> 
         raise UserError(f"{archive} cannot be read ({reason(error)}); fetch it anew") from error
 
 
+def _pieces(content: IO[bytes]) -> Iterator[bytes]:
+    while piece := content.read(_AT_ONCE):
+        yield piece
+
+
 def _ends_in_zeros(stream: BinaryIO) -> bool:
     # Two blocks of zeros end an archive. tarfile takes any header that it cannot read for the first of them.
     second = False
-    while block := stream.read(_AT_ONCE):
+    for block in _pieces(stream):
         if block.strip(b"\0") or stream.tell() > _LARGEST:
             return False
         second = True
