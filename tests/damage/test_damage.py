@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 WORKER = Path(__file__).with_name("worker.py")
+SEALED = ("store", "features")  # each byte is under a checksum
 SOME, ALL = 50, 500  # damages of a kind
 
 
@@ -40,3 +41,4 @@ def test_a_damaged_file_is_a_sentence_or_right_data(report: dict[str, Any], kind
     assert "failure" not in said, f"damage {said['number']} of {kind}: {said['failure']}"
     assert said["refused"] + said["read"] == (ALL if proofs else SOME)
     assert said["refused"], "damage that nobody notices is none"
+    assert kind not in SEALED or not said["read"]
