@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from cnnlab.errors import UserError, reason
 from cnnlab.files import replacing
 from cnnlab.models.objective import Objective
+from cnnlab.torchfile import NotPlain, read_torch_file
 
 AUTO = "auto"
 
@@ -32,6 +33,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Write one checkpoint whole or not at all."""
         with replacing(Path(path)) as temporary:
             torch.save(checkpoint, temporary)
+
+    def load_checkpoint(
+        self,
+        path: str | Path,
+        map_location: Any | None = None,  # noqa: ANN401 - Lightning's signature
+        weights_only: bool | None = None,
+    ) -> dict[str, Any]:
+        """Read one as :func:`load_checkpoint` does; Lightning moves its tensors."""
+        return load_checkpoint(Path(path))
 
 
 def followed(pl_module: pl.LightningModule) -> tuple[str, str]:
@@ -80,6 +90,26 @@ class BestAndLast(ModelCheckpoint):
         return bool(equal) or super().check_monitor_top_k(trainer, current)
 
 
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU: tensors and plain containers only.
+
+    Raises:
+        UserError: if the file cannot be read, or is none.
+    """
+    try:
+        checkpoint = read_torch_file(path)
+    except Exception as error:  # whatever rubbish makes torch's reader stumble over
+        said = (
+            reason(error)
+            if isinstance(error, (NotPlain, OSError))
+            else "it is damaged, or holds more than tensors"
+        )
+        raise UserError(f"{path}: not a checkpoint that can be read ({said}).") from error
+    if not isinstance(checkpoint, dict) or not {"state_dict", "epoch"} <= checkpoint.keys():
+        raise UserError(f"{path}: not a checkpoint, since it holds no weights or no epoch.")
+    return checkpoint
+
+
 def load_weights(module: nn.Module, path: Path) -> int:
     """Put the weights of a checkpoint into a module of the same shape.
 
@@ -89,9 +119,9 @@ def load_weights(module: nn.Module, path: Path) -> int:
     Raises:
         UserError: if the file cannot be read, or belongs to another network.
     """
+    checkpoint = load_checkpoint(path)
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         module.load_state_dict(checkpoint["state_dict"])
         return int(checkpoint["epoch"]) + 1
-    except Exception as error:  # whatever rubbish makes torch's reader stumble over
+    except Exception as error:  # whatever a stranger may have put there
         raise UserError(f"{path}: not a checkpoint of this network ({reason(error)}).") from error

@@ -13,8 +13,9 @@ from lightning_utilities.core.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from cnnlab.config.check import check, locate
+from cnnlab.config.check import check
 from cnnlab.config.make import make
+from cnnlab.config.targets import locate
 from cnnlab.data.batches import mixed_seed
 from cnnlab.data.datamodule import DataModule
 from cnnlab.errors import TrainingError, UserError, reason
