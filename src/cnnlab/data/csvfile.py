@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnlab.data.input_format import Column
 from cnnlab.data.sheet import EVERY_COLUMN, Markers, Sheet, as_list, different, number_of, read_sheet
 from cnnlab.errors import UserError
 
@@ -28,6 +29,8 @@ class Table:
         feature_names: one per column of the features.
         class_names: one per class; empty where the targets are values.
         target_name: name of what is predicted.
+        columns: those that became features; none where each feature was a column of numbers.
+        file_columns: names of all columns of the file.
     """
 
     features: NDArray[np.float32]
@@ -35,6 +38,8 @@ class Table:
     feature_names: tuple[str, ...]
     class_names: tuple[str, ...]
     target_name: str
+    columns: tuple[Column, ...] = ()
+    file_columns: tuple[str, ...] = ()
 
 
 def read_csv(
@@ -85,20 +90,35 @@ def read_csv(
             raise UserError(f"data.{key} names {target_name!r}, which is the target (data.target={target}).")
     sheet.mark_missing()
     targets, class_names = _targets(sheet, target_name, task)
-    columns: dict[str, NDArray[np.float32]] = {}
+    features: dict[str, NDArray[np.float32]] = {}
+    columns = []
     for name in sheet.columns:
         if name == target_name or name in drop:
             continue
-        found = _one_hot(sheet, name) if name in categorical else {name: _numbers(sheet, name, categorical)}
+        column = Column(name, _categories(sheet, name) if name in categorical else None, sheet.markers(name))
+        columns.append(column)
+        found = (
+            one_hot(sheet, column)
+            if column.categories is not None
+            else {name: _numbers(sheet, name, categorical)}
+        )
         if all(len(np.unique(values[~np.isnan(values)])) < 2 for values in found.values()):
             raise UserError(
                 f"{sheet.path}: the column {name!r} is constant, so that nothing can be learnt from it;"
                 f" data.drop={as_list([*drop, name])} leaves it out."
             )
-        columns |= found
+        features |= found
     if not columns:
         raise UserError(f"data.drop leaves no column of {sheet.path} beside the target {target_name!r}.")
-    return Table(np.stack(list(columns.values()), 1), targets, tuple(columns), class_names, target_name)
+    return Table(
+        np.stack(list(features.values()), 1),
+        targets,
+        tuple(features),
+        class_names,
+        target_name,
+        tuple(columns),
+        tuple(sheet.columns),
+    )
 
 
 def _numbers(sheet: Sheet, name: str, categorical: Sequence[str] | None) -> NDArray[np.float32]:
@@ -125,16 +145,21 @@ def _numbers(sheet: Sheet, name: str, categorical: Sequence[str] | None) -> NDAr
     return values
 
 
-def _one_hot(sheet: Sheet, name: str) -> dict[str, NDArray[np.float32]]:
-    column = sheet.columns[name]
-    categories = different(column)
+def _categories(sheet: Sheet, name: str) -> tuple[str, ...]:
+    categories = different(sheet.columns[name])
     if len(categories) > MOST_CATEGORIES:
         found = f"column {name!r} of {sheet.path} has {len(categories)} different values"
         raise UserError(f"data.categorical: {found}; allowed are {MOST_CATEGORIES}.")
-    texts = np.array(column, object)
-    hot = np.array([texts == category for category in categories], np.float32).reshape(-1, len(column))
-    hot[:, [text is None for text in column]] = np.nan
-    return {f"{name}={category}": values for category, values in zip(categories, hot, strict=True)}
+    return categories
+
+
+def one_hot(sheet: Sheet, column: Column) -> dict[str, NDArray[np.float32]]:
+    """Return a feature of 0 and 1 for each category of a column; NaN where the value is missing."""
+    texts = np.array(sheet.columns[column.name], object)
+    hot = np.array([texts == category for category in column.categories or ()], np.float32)
+    hot = hot.reshape(-1, len(texts))
+    hot[:, [text is None for text in texts]] = np.nan
+    return dict(zip(column.feature_names, hot, strict=True))
 
 
 def _targets(

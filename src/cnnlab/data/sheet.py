@@ -27,6 +27,7 @@ class Sheet:
     path: Path
     columns: dict[str, list[str | None]]
     lines: list[int]
+    has_header: bool
     header_guessed: bool
     missing: Markers
 
@@ -52,19 +53,30 @@ class Sheet:
             raise UserError(f"data.target={target}: {self.path} has {count} columns; allowed is {allowed}.")
         return list(self.columns)[target]
 
+    def markers(self, name: str) -> tuple[str, ...]:
+        """What stands for a missing value in a column."""
+        found = (str(marker) for key in (EVERY_COLUMN, name) for marker in self.missing.get(key, ()))
+        return tuple(dict.fromkeys(found))
+
     def mark_missing(self) -> None:
         """Put None in place of what stands for a missing value."""
         self.check_names("missing", (name for name in self.missing if name != EVERY_COLUMN))
-        for name, column in self.columns.items():
-            markers = {str(marker) for key in (EVERY_COLUMN, name) for marker in self.missing.get(key, ())}
-            values = {number_of(marker) for marker in markers} - {None}
-            for row, text in enumerate(column):
-                if not text or text in markers or (values and number_of(text) in values):
-                    column[row] = None
+        for name in self.columns:
+            self.mark(name, self.markers(name))
+
+    def mark(self, name: str, markers: Sequence[str]) -> None:
+        """Put None in place of empty fields and of these texts, or other spellings of the same numbers."""
+        column = self.columns[name]
+        values = {number_of(marker) for marker in markers} - {None}
+        for row, text in enumerate(column):
+            if not text or text in markers or (values and number_of(text) in values):
+                column[row] = None
 
 
-def read_sheet(path: Path, header: bool | None, names: Sequence[str], missing: Markers) -> Sheet:
-    """Read a file's texts, see :func:`~cnnlab.data.csvfile.read_csv`.
+def read_sheet(
+    path: Path, header: bool | None, names: Sequence[str], missing: Markers, least: int = 2
+) -> Sheet:
+    """Read a file's texts, see :func:`~cnnlab.data.csvfile.read_csv`; ``least`` columns are needed.
 
     Raises:
         UserError: if the file cannot be read, or its rows are not of one width; it names the line.
@@ -72,7 +84,7 @@ def read_sheet(path: Path, header: bool | None, names: Sequence[str], missing: M
     rows = _rows(path)
     line, first = rows[0]
     width = len(first)
-    if width < 2:
+    if width < least:
         raise UserError(f"{path}, line {line} has one field; two or more are needed, separated by , or by ;.")
     if names and len(names) != width:
         raise UserError(f"data.names has {len(names)} names, and {path}, line {line} has {width} fields.")
@@ -80,7 +92,8 @@ def read_sheet(path: Path, header: bool | None, names: Sequence[str], missing: M
         if len(fields) != width:
             few = "few" if len(fields) < width else "many"
             raise UserError(f"{path}, line {row} has too {few} fields: {len(fields)}, not {width}.")
-    if all(number_of(field) is None for field in first) if header is None else header:
+    has_header = all(number_of(field) is None for field in first) if header is None else header
+    if has_header:
         rows = rows[1:]
     else:
         first = [""] * width
@@ -93,7 +106,7 @@ def read_sheet(path: Path, header: bool | None, names: Sequence[str], missing: M
         raise UserError(f"{path} has no rows below its header; data.header=false takes line {line} as a row.")
     texts: dict[str, list[str | None]]
     texts = {name: [fields[index] for _, fields in rows] for index, name in enumerate(columns)}
-    return Sheet(path, texts, [row for row, _ in rows], header is None, missing)
+    return Sheet(path, texts, [row for row, _ in rows], has_header, header is None, missing)
 
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
