@@ -80,6 +80,22 @@ class BestAndLast(ModelCheckpoint):
         return bool(equal) or super().check_monitor_top_k(trainer, current)
 
 
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint into the processor's memory, as tensors and plain containers only.
+
+    Raises:
+        UserError: if it cannot be read, or holds no weights.
+    """
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        if not all(isinstance(tensor, Tensor) for tensor in checkpoint["state_dict"].values()):
+            raise TypeError("its weights are no tensors")
+        int(checkpoint["epoch"])
+    except Exception as error:  # whatever rubbish makes torch's reader stumble over
+        raise UserError(f"{path}: not a checkpoint of this network ({reason(error)}).") from error
+    return checkpoint
+
+
 def load_weights(module: nn.Module, path: Path) -> int:
     """Put the weights of a checkpoint into a module of the same shape.
 
@@ -89,9 +105,9 @@ def load_weights(module: nn.Module, path: Path) -> int:
     Raises:
         UserError: if the file cannot be read, or belongs to another network.
     """
+    checkpoint = read_checkpoint(path)
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         module.load_state_dict(checkpoint["state_dict"])
         return int(checkpoint["epoch"]) + 1
-    except Exception as error:  # whatever rubbish makes torch's reader stumble over
+    except RuntimeError as error:
         raise UserError(f"{path}: not a checkpoint of this network ({reason(error)}).") from error

@@ -11,10 +11,11 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from cnnlab.config.check import check
+from cnnlab.data.input_format import InputFormat
 from cnnlab.errors import UserError, reason
 from cnnlab.files import write_text
 
-CONFIG, OVERRIDES, RESULT = "config.yaml", "overrides.yaml", "result.json"
+CONFIG, OVERRIDES, RESULT, DATA = "config.yaml", "overrides.yaml", "result.json", "data.json"
 CHECKPOINTS, BEST, LAST = "checkpoints", "best.ckpt", "last.ckpt"
 
 
@@ -43,6 +44,19 @@ class RunFolder:
         """Checkpoint of the latest state."""
         return self.checkpoints / LAST
 
+    @property
+    def weights(self) -> Path:
+        """Checkpoint of the weights that the test was done with: the best epoch's, else the last one's.
+
+        Raises:
+            UserError: if the run has kept none.
+        """
+        found = self.best if self.best.exists() else self.last
+        if not found.exists():
+            place = found.relative_to(self.path)
+            raise UserError(f"{self.path}: this run has kept no weights, there is no {place}.")
+        return found
+
     def write_config(self, cfg: DictConfig, told: Sequence[str]) -> None:
         """Keep the config as composed, with every interpolation resolved, and what was typed."""
         plain = {key: value for key, value in cfg.items() if key != "hydra"}
@@ -56,11 +70,27 @@ class RunFolder:
         Raises:
             UserError: if this is no run folder, or its config holds what cnnlab would not call.
         """
-        cfg = self._yaml(CONFIG)
-        if not isinstance(cfg, DictConfig):
-            raise UserError(f"{self.path / CONFIG}: not the config of a run.")
-        check(cfg)
-        return cfg
+        return checked_config(self._yaml(CONFIG), self.path / CONFIG)
+
+    def write_input_format(self, form: InputFormat) -> None:
+        """Keep what the network's raw samples look like, so that it is used without the data set."""
+        write_text(self.path / DATA, form.as_json())
+
+    def input_format(self) -> InputFormat:
+        """What the network's raw samples look like.
+
+        Raises:
+            UserError: if the run never came to its data, or the file cannot be read.
+        """
+        path = self.path / DATA
+        try:
+            return InputFormat.from_json(path.read_bytes())
+        except FileNotFoundError as error:
+            raise UserError(
+                f"{self.path}: the run has no {DATA}; it ended before its data was read."
+            ) from error
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot be read ({reason(error)}).") from error
 
     def overrides(self) -> list[str]:
         """What was typed for this run."""
@@ -84,12 +114,35 @@ class RunFolder:
     def _yaml(self, name: str) -> Any:  # noqa: ANN401 - a mapping or a list
         path = self.path / name
         try:
-            text = path.read_text(encoding="utf-8")
-            # A resolved config has none, and a stranger's could ask for the environment.
-            if "${" in text:
-                raise UserError(f"{path}: a run's config holds no interpolation (${{...}}).")
-            return OmegaConf.create(text)
+            return parsed_yaml(path.read_text(encoding="utf-8"), path)
         except FileNotFoundError as error:
             raise UserError(f"{self.path}: not a run folder, it has no {name}.") from error
-        except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{path}: cannot be read ({reason(error)}).") from error
+
+
+def parsed_yaml(text: str, where: Path) -> Any:  # noqa: ANN401 - a mapping or a list
+    """Read the YAML of a run, which holds no interpolation.
+
+    Raises:
+        UserError: that names the file, if it cannot be read.
+    """
+    # A resolved config has none, and a stranger's could ask for the environment.
+    if "${" in text:
+        raise UserError(f"{where}: a run's config holds no interpolation (${{...}}).")
+    try:
+        return OmegaConf.create(text)
+    except (ValueError, YAMLError, OmegaConfBaseException) as error:
+        raise UserError(f"{where}: cannot be read ({reason(error)}).") from error
+
+
+def checked_config(cfg: object, where: Path) -> DictConfig:
+    """Check a run's config as one that was typed is.
+
+    Raises:
+        UserError: if it is none, or holds what cnnlab would not call.
+    """
+    if not isinstance(cfg, DictConfig):
+        raise UserError(f"{where}: not the config of a run.")
+    check(cfg)
+    return cfg

@@ -17,6 +17,7 @@ from cnnlab.config.check import check, locate
 from cnnlab.config.make import make
 from cnnlab.data.batches import mixed_seed
 from cnnlab.data.datamodule import DataModule
+from cnnlab.data.spec import DataSpec
 from cnnlab.errors import TrainingError, UserError, reason
 from cnnlab.figures.curves import learning_curves
 from cnnlab.figures.style import save
@@ -39,22 +40,39 @@ TERMINATED = 143  # the shell's code for SIGTERM
 def build(cfg: DictConfig, *, restored: bool = False) -> tuple[DataModule, NetworkModule]:
     """Make data module and model from a config, without touching the data's files.
 
-    The initial weights depend on the seed and the network alone.
-
     Args:
         cfg: a checked config.
-        restored: the weights will come from a checkpoint; pretrained ones are neither read nor fetched.
+        restored: see :func:`build_model`.
 
     Raises:
         UserError: if the model cannot take the data, or a value is out of range.
     """
     data: DataModule = make("data", cfg.data)
+    model = build_model(cfg, data.spec, restored=restored)
+    if data.batch_size == 1 and any(isinstance(m, torch.nn.BatchNorm1d) for m in model.modules()):
+        raise UserError("data.batch_size=1: batch norm of dense layers needs two samples or more.")
+    return data, model
+
+
+def build_model(cfg: DictConfig, spec: DataSpec, *, restored: bool = False) -> NetworkModule:
+    """Make the model that a config asks for, for such data.
+
+    The initial weights depend on the seed and the network alone.
+
+    Args:
+        cfg: a checked config.
+        spec: shapes and classes of the data.
+        restored: the weights will come from a checkpoint; pretrained ones are neither read nor fetched.
+
+    Raises:
+        UserError: if the model cannot take the data, or a value is out of range.
+    """
     torch.manual_seed(cfg.seed)
     fixed = getattr(locate("model", cfg.model._target_), "settings_of_restored", {}) if restored else {}
     model: NetworkModule = make(
         "model",
         cfg.model,
-        spec=data.spec,
+        spec=spec,
         optimizer=make("optimizer", cfg.optimizer),
         schedule=make("schedule", cfg.schedule),
         **fixed,
@@ -63,9 +81,7 @@ def build(cfg: DictConfig, *, restored: bool = False) -> tuple[DataModule, Netwo
         model.configure_optimizer()
     except (ValueError, TypeError, RuntimeError) as error:
         raise UserError(f"optimizer: {reason(error)}") from error
-    if data.batch_size == 1 and any(isinstance(m, torch.nn.BatchNorm1d) for m in model.modules()):
-        raise UserError("data.batch_size=1: batch norm of dense layers needs two samples or more.")
-    return data, model
+    return model
 
 
 def run(cfg: DictConfig, folder: Path, *, told: Sequence[str] = ()) -> Result:
@@ -170,6 +186,7 @@ class Run:
         self.result.samples = self.data.counts()
         self.result.skipped = list(self.data.skipped)
         self.result.data_fingerprint = self.data.fingerprint()
+        rank_zero_only(RunFolder(self.folder).write_input_format)(self.data.input_format)
         if not self.model.preprocess.all_fitted:
             blocks = self.data.training_blocks(self.model.preprocess.block_length)
             self.model.preprocess.fit(blocks)
