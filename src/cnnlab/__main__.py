@@ -13,6 +13,7 @@ VERBS = {
     "predict": "what a network says of files: predict RUN|EXPORT FILE|FOLDER ... --top 5",
     "evaluate": "test a network again, or on other data: evaluate RUN [data=...] [--part val]",
     "export": "a network as one file: export RUN --to h5|onnx|safetensors [FILE]",
+    "resume": "go on with a run that was interrupted: resume RUN_FOLDER [trainer.max_epochs=30]",
     "describe": "print a network's layers, shapes, parameters and FLOPs, without any data",
     "data": "data list, data show NAME, data prepare NAME: look at data sets, prepare them",
 }

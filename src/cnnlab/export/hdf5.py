@@ -23,7 +23,7 @@ from cnnlab.export.predictor import Predictor
 from cnnlab.files import replacing
 from cnnlab.models.module import NetworkModule
 from cnnlab.sealed import BrokenSeal, create, open_sealed, seal
-from cnnlab.training.checkpoints import read_checkpoint
+from cnnlab.training.checkpoint_files import read_checkpoint, read_weights
 from cnnlab.training.folder import BEST, CHECKPOINTS, CONFIG, DATA, LAST, OVERRIDES, RESULT, RunFolder
 from cnnlab.training.restored import network_of, restore_network
 
@@ -42,8 +42,7 @@ def write(run: Path, file: Path) -> None:
     """
     place = RunFolder(run)
     form, module = restore_network(run)
-    best = read_checkpoint(place.weights)
-    about = About.of(place, module, form, int(best["epoch"]) + 1).as_texts()
+    about = About.of(place, module, form, read_weights(place.weights)[1]).as_texts()
     arrays = {_place(WEIGHTS, name): tensor.numpy() for name, tensor in module.state_dict().items()}
     arrays[DATA] = _bytes(about.pop("data"))
     if place.last.exists():
@@ -90,7 +89,7 @@ def restore(file: Path, folder: Path) -> RunFolder:
     opened = _Opened(file)
     opened.about.checked_config(file)
     if folder.exists():
-        raise UserError(f"{folder}: it is there already; the run of {file} needs a folder of its own.")
+        raise UserError(f"{folder}: it is there already; resume it, or move it away before {file}.")
     last = opened.last_state()
     folder.parent.mkdir(parents=True, exist_ok=True)
     making = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")

@@ -12,7 +12,7 @@ from cnnlab.export.about import About
 from cnnlab.export.predictor import Predictor
 from cnnlab.extras import extra
 from cnnlab.files import replacing
-from cnnlab.training.checkpoints import read_checkpoint
+from cnnlab.training.checkpoint_files import read_weights
 from cnnlab.training.folder import RunFolder
 from cnnlab.training.restored import restore_network
 
@@ -38,7 +38,7 @@ def write(run: Path, file: Path) -> None:
         extra(package, EXTRA)
     place = RunFolder(run)
     form, module = restore_network(run)
-    about = About.of(place, module, form, int(read_checkpoint(place.weights)["epoch"]) + 1)
+    about = About.of(place, module, form, read_weights(place.weights)[1])
     model = graph(form, Predictor.of(form, module).network)
     for key, text in about.as_texts().items():
         model.metadata_props.add(key=key, value=text)

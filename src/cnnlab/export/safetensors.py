@@ -7,7 +7,7 @@ from cnnlab.export.about import About
 from cnnlab.export.predictor import Predictor
 from cnnlab.extras import extra
 from cnnlab.files import replacing
-from cnnlab.training.checkpoints import read_checkpoint
+from cnnlab.training.checkpoint_files import read_weights
 from cnnlab.training.folder import RunFolder
 from cnnlab.training.restored import network_of, restore_network
 
@@ -23,8 +23,7 @@ def write(run: Path, file: Path) -> None:
     torch_files = extra("safetensors.torch", EXTRA)
     place = RunFolder(run)
     form, module = restore_network(run)
-    epoch = int(read_checkpoint(place.weights)["epoch"]) + 1
-    about = About.of(place, module, form, epoch)
+    about = About.of(place, module, form, read_weights(place.weights)[1])
     tensors = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
     with replacing(file) as temporary:
         torch_files.save_file(tensors, temporary, metadata=about.as_texts())

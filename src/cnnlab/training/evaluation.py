@@ -15,11 +15,11 @@ from cnnlab.data.datamodule import DataModule
 from cnnlab.data.input_format import InputFormat
 from cnnlab.errors import UserError
 from cnnlab.models.module import NetworkModule
-from cnnlab.training.checkpoints import read_checkpoint
+from cnnlab.training.checkpoint_files import read_weights
 from cnnlab.training.folder import RunFolder
+from cnnlab.training.interruptions import explained
 from cnnlab.training.process import without_idle_warnings
 from cnnlab.training.restored import network_of
-from cnnlab.training.run import interruptions
 from cnnlab.training.trainer import build_trainer
 
 PartName = Literal["train", "val", "test"]
@@ -61,7 +61,7 @@ def evaluate(run: Path, overrides: Sequence[str] = (), part: PartName = "test") 
     place = RunFolder(run)
     cfg = place.config()
     asked = changed(cfg, overrides, CHANGED)
-    form, weights = place.input_format(), read_checkpoint(place.weights)["state_dict"]
+    form, (weights, _) = place.input_format(), read_weights(place.weights)
     model = network_of(cfg, form, weights, place.weights)
     data: DataModule = make("data", asked.data)
     if form.permutation:
@@ -89,7 +89,7 @@ def measured(cfg: DictConfig, data: DataModule, model: NetworkModule, part: Part
     cfg.trainer = {**cfg.trainer, "devices": 1, "strategy": "auto"}
     data.splits = replace(data.splits, test=getattr(data.splits, part))
     trainer = build_trainer(cfg.trainer, model.network, Path(), callbacks=[], loggers=[])
-    with without_idle_warnings(), interruptions(trainer):
+    with without_idle_warnings(), explained(trainer):
         trainer.test(model, datamodule=data, verbose=False)
     return model.objective.measure(torch.cat(model.kept_outputs), torch.cat(model.kept_targets))
 

@@ -1,11 +1,14 @@
 """The run folder: the only thing that a run leaves, and enough by itself to go on from."""
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import filelock
+from lightning_utilities.core.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
@@ -16,7 +19,8 @@ from cnnlab.errors import UserError, reason
 from cnnlab.files import write_text
 
 CONFIG, OVERRIDES, RESULT, DATA = "config.yaml", "overrides.yaml", "result.json", "data.json"
-CHECKPOINTS, BEST, LAST = "checkpoints", "best.ckpt", "last.ckpt"
+LOCK = ".lock"
+CHECKPOINTS, BEST, LAST, PREVIOUS = "checkpoints", "best.ckpt", "last.ckpt", "previous.ckpt"
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,11 @@ class RunFolder:
         return self.checkpoints / LAST
 
     @property
+    def previous(self) -> Path:
+        """Checkpoint of the state before the latest, until the run is finished."""
+        return self.checkpoints / PREVIOUS
+
+    @property
     def weights(self) -> Path:
         """Checkpoint of the weights that the test was done with: the best epoch's, else the last one's.
 
@@ -56,6 +65,27 @@ class RunFolder:
             place = found.relative_to(self.path)
             raise UserError(f"{self.path}: this run has kept no weights, there is no {place}.")
         return found
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder, and keep other processes from training in it.
+
+        Raises:
+            UserError: if another process does so already.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        if getattr(rank_zero_only, "rank", 0) != 0:  # of several processes of one run the first holds it
+            yield
+            return
+        lock = filelock.FileLock(self.path / LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout as error:
+            raise UserError(f"{self.path}: another process is training this run.") from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def write_config(self, cfg: DictConfig, told: Sequence[str]) -> None:
         """Keep the config as composed, with every interpolation resolved, and what was typed."""

@@ -11,9 +11,9 @@ from cnnlab.data.datamodule import DataModule
 from cnnlab.data.input_format import InputFormat
 from cnnlab.errors import UserError
 from cnnlab.models.module import NetworkModule
-from cnnlab.training.checkpoints import load_weights, read_checkpoint
+from cnnlab.training.build import build, build_model
+from cnnlab.training.checkpoint_files import load_weights, read_weights
 from cnnlab.training.folder import RunFolder
-from cnnlab.training.run import build, build_model
 
 
 def restore(path: Path) -> tuple[DataModule, NetworkModule]:
@@ -50,7 +50,8 @@ def restore_network(path: Path) -> tuple[InputFormat, NetworkModule]:
     """
     place = RunFolder(path)
     cfg, form = place.config(), place.input_format()
-    return form, network_of(cfg, form, read_checkpoint(place.weights)["state_dict"], place.weights)
+    weights, _ = read_weights(place.weights)
+    return form, network_of(cfg, form, weights, place.weights)
 
 
 def network_of(
