@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 MOST_DEEP = 64
-TENSOR, TUPLE, PAIRS = "$tensor", "$tuple", "$pairs"
+TENSOR, TUPLE, PAIRS, LAYOUT = "$tensor", "$tuple", "$pairs", "channels_last"
 Name = Callable[[tuple[str, ...]], str]
 
 
@@ -26,7 +27,6 @@ def flatten(value: Any, name: Name, path: tuple[str, ...] = ()) -> tuple[Any, di
         ValueError: if two tensors would have the same name.
 
     Examples:
-        >>> import torch
         >>> value = {"step": 3, "state": {0: (torch.ones(2), None)}}
         >>> plain, tensors = flatten(value, "/".join)
         >>> plain
@@ -35,7 +35,9 @@ def flatten(value: Any, name: Name, path: tuple[str, ...] = ()) -> tuple[Any, di
         tensor([1., 1.])
     """
     if isinstance(value, Tensor):
-        return {TENSOR: name(path)}, {name(path): value}
+        # An optimiser adds up in the order in which the numbers lie.
+        layout = {LAYOUT: True} if is_channels_last(value) else {}
+        return {TENSOR: name(path)} | layout, {name(path): value}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value, {}
     if isinstance(value, Mapping):
@@ -61,6 +63,12 @@ def flatten(value: Any, name: Name, path: tuple[str, ...] = ()) -> tuple[Any, di
     return {PAIRS: [[key, plain] for (key, _), plain in zip(pairs, inner, strict=True)]}, tensors
 
 
+def is_channels_last(tensor: Tensor) -> bool:
+    """Whether a tensor of four dimensions has its channels last in memory, and not first."""
+    last = tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+    return last and not tensor.is_contiguous()
+
+
 def unflatten(plain: Any, tensors: Mapping[str, Tensor], depth: int = 0) -> Any:  # noqa: ANN401
     """Put together what :func:`flatten` parted.
 
@@ -76,7 +84,9 @@ def unflatten(plain: Any, tensors: Mapping[str, Tensor], depth: int = 0) -> Any:
     if TENSOR in plain:
         if plain[TENSOR] not in tensors:
             raise ValueError(f"the array {plain[TENSOR]} is not there")
-        return tensors[plain[TENSOR]]
+        found = tensors[plain[TENSOR]]
+        last = plain.get(LAYOUT) is True and found.ndim == 4
+        return found.contiguous(memory_format=torch.channels_last) if last else found
     if TUPLE in plain:
         return tuple(unflatten(part, tensors, depth + 1) for part in plain[TUPLE])
     if PAIRS in plain:
