@@ -102,6 +102,17 @@ class RunFolder:
         """
         return checked_config(self._yaml(CONFIG), self.path / CONFIG)
 
+    def settings(self) -> dict[str, Any]:
+        """The config as plain values, to be looked at only: what it names is neither checked nor called.
+
+        Raises:
+            UserError: if this is no run folder, or its config cannot be read.
+        """
+        found = OmegaConf.to_container(self._yaml(CONFIG))
+        if not isinstance(found, dict):
+            raise UserError(f"{self.path / CONFIG}: not the config of a run.")
+        return {str(key): value for key, value in found.items()}
+
     def write_input_format(self, form: InputFormat) -> None:
         """Keep what the network's raw samples look like, so that it is used without the data set."""
         write_text(self.path / DATA, form.as_json())
