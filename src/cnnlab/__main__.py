@@ -11,6 +11,10 @@ from cnnlab.errors import TrainingError, UserError, did_you_mean
 VERBS = {
     "train": "train a network, or with -m a study; the verb may be left out",
     "reproduce": "run the published results again and set ours beside them: reproduce [ROW ...] --seeds 3",
+    "predict": "what a network says of files: predict RUN|EXPORT FILE|FOLDER ... --top 5",
+    "evaluate": "test a network again, or on other data: evaluate RUN [data=...] [--part val]",
+    "export": "a network as one file: export RUN --to h5|onnx|safetensors [FILE]",
+    "resume": "go on with a run that was interrupted: resume RUN_FOLDER [trainer.max_epochs=30]",
     "describe": "print a network's layers, shapes, parameters and FLOPs, without any data",
     "data": "data list, data show NAME, data prepare NAME: look at data sets, prepare them",
 }
@@ -69,7 +73,8 @@ def _dispatch(words: list[str]) -> int:
                 f"{verb}: there is no such verb{did_you_mean(verb, VERBS) or '.'} "
                 f"The verbs are {', '.join(VERBS)}; settings are written key=value; --help shows both."
             )
-    if late := next((word for word in words if word in VERBS), None):
+    # Behind predict stand files, which may have any name.
+    if verb != "predict" and (late := next((word for word in words if word in VERBS), None)):
         raise UserError(f"{late}: a verb is typed once, as the first word.")
     result: int = importlib.import_module(f"cnnlab.cli.{verb}").main(words)
     return result
