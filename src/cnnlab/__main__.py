@@ -11,6 +11,7 @@ VERBS = {
     "train": "train a network, or with -m a study; the verb may be left out",
     "reproduce": "run the published results again and set ours beside them: reproduce [ROW ...] --seeds 3",
     "describe": "print a network's layers, shapes, parameters and FLOPs, without any data",
+    "figures": "draw a run's figures once more, all or some: figures RUN [NAME ...] [--to FOLDER] [--dark]",
     "data": "data list, data show NAME, data prepare NAME: look at data sets, prepare them",
 }
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130

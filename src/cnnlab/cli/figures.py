@@ -1,0 +1,58 @@
+"""``figures``: a run's figures, drawn once more from its folder."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from cnnlab.cli.arguments import Arguments
+from cnnlab.errors import UserError, did_you_mean
+
+USAGE = "figures RUN [NAME ...] [--to FOLDER] [--test N ...] [--dark]"
+
+
+def main(words: Sequence[str]) -> int:
+    """Draw the figures that are asked for, or all, and say where they lie.
+
+    Raises:
+        UserError: for a folder that is no run, or a figure that it does not have.
+    """
+    parser = Arguments("figures", USAGE)
+    parser.add_argument("run", type=Path, metavar="RUN")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--to", type=Path)
+    parser.add_argument("--test", type=int, nargs="+", default=[])
+    parser.add_argument("--dark", action="store_true")
+    arguments = parser.parse_intermixed_args(list(words))
+
+    from cnnlab.figures.style import darken, save
+    from cnnlab.training.folder import FIGURES, file_name
+    from cnnlab.training.redrawn import outcome_of
+
+    outcome = outcome_of(arguments.run, arguments.test)
+    drawings = outcome.drawings()
+    names = [_name(typed, drawings) for typed in arguments.names] or list(drawings)
+    folder = arguments.to or arguments.run / FIGURES
+    for name in names:
+        figure = drawings[name]()
+        path = folder / file_name(name)
+        try:
+            if arguments.dark:
+                path = path.with_stem(f"{path.stem}_dark")
+                darken(figure)
+            print(save(figure, path), flush=True)
+        except OSError as error:
+            raise UserError(f"{path}: the figure cannot be written there ({error.strerror}).") from error
+    if any("confus" in name for name in names):
+        print("\n".join(["most confused:", *(f"  {words}" for words in outcome.confusions())]))
+    return 0
+
+
+def _name(typed: str, known: Iterable[str]) -> str:
+    """Find a figure by its name or its file's."""
+    name = typed.removesuffix(".png").replace("_", " ")
+    if name not in known:
+        files = [one.replace(" ", "_") for one in known]
+        raise UserError(
+            f"figures {typed}: this run has no such figure{did_you_mean(typed, files) or '.'} "
+            f"There are {', '.join(files)}."
+        )
+    return name
