@@ -1,6 +1,6 @@
 """Two classes at every threshold: the ROC curve, precision and recall."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -117,11 +117,12 @@ def roc_and_precision_recall(
     left, right = figure.subplots(1, 2)
     _panel(left, "false positive rate (%)", "true positive rate (%)", f"ROC, area {found.area:.4f}")
     left.plot([0, 100], [0, 100], "--", color=GREY, linewidth=1.2, label="by chance")
-    _curve(left, 100 * found.false_positive_rate, 100 * found.recall, at_half)
+    # Samples of one score are not put in order: between their corners runs a slope, which the area counts.
+    _curve(left, 100 * found.false_positive_rate, 100 * found.recall, at_half, "default")
     _panel(right, "recall (%)", "precision (%)", f"average precision {found.average_precision:.4f}")
     share = 100 * found.true[-1] / (found.true[-1] + found.false[-1])
     right.plot([0, 100], [share, share], "--", color=GREY, linewidth=1.2)
-    _curve(right, 100 * found.recall, 100 * found.precision, at_half)
+    _curve(right, 100 * found.recall, 100 * found.precision, at_half, "steps-pre")
     said = f"positive class: {shorten(name, NAME_LENGTH)}, {share:.1f}% of {len(positive):,} test samples"
     figure.suptitle("\n".join(filter(None, [title, said])), fontsize=TITLE_SIZE, parse_math=False)
     handles, labels = left.get_legend_handles_labels()
@@ -137,9 +138,11 @@ def _panel(axes: Axes, xlabel: str, ylabel: str, title: str) -> None:
     axes.set_title(title, fontsize=TEXT_SIZE)
 
 
-def _curve(axes: Axes, x: Floats, y: Floats, at_half: int) -> None:
-    """Draw a curve in steps, since between two thresholds there is none, with a mark at 0.5."""
-    axes.plot(x, y, color=BLUE, linewidth=1.5, drawstyle="steps-post", label="network")
+def _curve(
+    axes: Axes, x: Floats, y: Floats, at_half: int, drawstyle: Literal["default", "steps-pre"]
+) -> None:
+    """Draw a curve with a mark at the threshold 0.5."""
+    axes.plot(x, y, color=BLUE, linewidth=1.5, drawstyle=drawstyle, label="network")
     axes.plot(
         x[at_half], y[at_half], "D", color=VERMILION, markersize=7, linestyle="none", label="threshold 0.5"
     )
