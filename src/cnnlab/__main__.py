@@ -12,6 +12,7 @@ VERBS = {
     "reproduce": "run the published results again and set ours beside them: reproduce [ROW ...] --seeds 3",
     "describe": "print a network's layers, shapes, parameters and FLOPs, without any data",
     "figures": "draw a run's figures once more, all or some: figures RUN [NAME ...] [--to FOLDER] [--dark]",
+    "explain": "show which parts of an image speak for a class: explain RUN FILE|--test N ...",
     "lr": "find a learning rate: draw the loss of a fresh network while the rate rises, suggest one",
     "data": "data list, data show NAME, data prepare NAME: look at data sets, prepare them",
 }

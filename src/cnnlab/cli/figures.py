@@ -2,9 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cnnlab.cli.arguments import Arguments
 from cnnlab.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 USAGE = "figures RUN [NAME ...] [--to FOLDER] [--test N ...] [--dark]"
 
@@ -16,34 +20,44 @@ def main(words: Sequence[str]) -> int:
         UserError: for a folder that is no run, or a figure that it does not have.
     """
     parser = Arguments("figures", USAGE)
-    parser.add_argument("run", type=Path, metavar="RUN")
-    parser.add_argument("names", nargs="*")
+    parser.add_argument("words", nargs="*")
     parser.add_argument("--to", type=Path)
     parser.add_argument("--test", type=int, nargs="+", default=[])
     parser.add_argument("--dark", action="store_true")
     arguments = parser.parse_intermixed_args(list(words))
+    if not arguments.words:
+        parser.error("a run folder is needed")
+    run, typed = Path(arguments.words[0]), arguments.words[1:]
 
-    from cnnlab.figures.style import darken, save
     from cnnlab.training.folder import FIGURES, file_name
     from cnnlab.training.redrawn import outcome_of
 
-    outcome = outcome_of(arguments.run, arguments.test)
+    outcome = outcome_of(run, arguments.test)
     drawings = outcome.drawings()
-    names = [_name(typed, drawings) for typed in arguments.names] or list(drawings)
-    folder = arguments.to or arguments.run / FIGURES
+    names = [_name(word, drawings) for word in typed] or list(drawings)
+    folder = arguments.to or run / FIGURES
     for name in names:
-        figure = drawings[name]()
-        path = folder / file_name(name)
-        try:
-            if arguments.dark:
-                path = path.with_stem(f"{path.stem}_dark")
-                darken(figure)
-            print(save(figure, path), flush=True)
-        except OSError as error:
-            raise UserError(f"{path}: the figure cannot be written there ({error.strerror}).") from error
+        write(drawings[name](), folder / file_name(name), dark=arguments.dark)
     if any("confus" in name for name in names):
         print("\n".join(["most confused:", *(f"  {words}" for words in outcome.confusions())]))
     return 0
+
+
+def write(figure: "Figure", path: Path, *, dark: bool) -> None:
+    """Write a figure, for a light or a dark page, and say where it lies.
+
+    Raises:
+        UserError: if it cannot be written there.
+    """
+    from cnnlab.figures.style import darken, save
+
+    if dark:
+        path = path.with_stem(f"{path.stem}_dark")
+        darken(figure)
+    try:
+        print(save(figure, path), flush=True)
+    except OSError as error:
+        raise UserError(f"{path}: the figure cannot be written there ({error.strerror}).") from error
 
 
 def _name(typed: str, known: Iterable[str]) -> str:

@@ -41,6 +41,12 @@ def first_and_last(model: NetworkModule, raw: Tensor) -> tuple[Layer, ...]:
         Two layers, one where the network has only one convolution, none where it has none.
     """
     names = {layer: name for name, layer in model.network.named_modules() if isinstance(layer, nn.Conv2d)}
+    seen = convolved(model, raw)
+    return tuple(Layer(names[layer], as_array(layer.weight), as_array(maps)) for layer, maps in seen)
+
+
+def convolved(model: NetworkModule, raw: Tensor) -> list[tuple[nn.Conv2d, Tensor]]:
+    """First and last convolution of a run, with their outputs; see :func:`first_and_last`."""
     seen: list[tuple[nn.Conv2d, Tensor]] = []
 
     def keep(layer: nn.Module, _: Any, output: Tensor) -> None:  # noqa: ANN401 - a hook's arguments
@@ -49,14 +55,15 @@ def first_and_last(model: NetworkModule, raw: Tensor) -> tuple[Layer, ...]:
             # The activation behind it may work in place.
             seen.append((layer, output.clone()))
 
-    hooks = [layer.register_forward_hook(keep) for layer in names]
+    layers = [layer for layer in model.network.modules() if isinstance(layer, nn.Conv2d)]
+    hooks = [layer.register_forward_hook(keep) for layer in layers]
     try:
         with evaluating(model), torch.inference_mode():
             model(raw.to(model.device))
     finally:
         for hook in hooks:
             hook.remove()
-    return tuple(Layer(names[layer], as_array(layer.weight), as_array(output)) for layer, output in seen)
+    return seen
 
 
 def dense_filters(model: NetworkModule) -> tuple[str, Floats] | None:
