@@ -13,6 +13,7 @@ from cnnlab.figures.images import image_grid
 Floats = NDArray[np.floating[Any]]
 
 IMAGE_SHARE = 0.4  # of the image in an overlay, in grey
+SIDE = 224  # pixels of an image on the page, about
 OUTLIERS = 99.0  # percentile of the strengths that has the full colour; single pixels would outshine all
 
 
@@ -38,6 +39,7 @@ def explanation(
         >>> [text.get_text() for text in figure.axes[0].texts]
         ['cat, 90%', 'Grad-CAM', 'integrated gradients']
     """
+    larger = max(1, SIDE // max(image.shape[:2]))
     colored = image.repeat(3, axis=-1) if image.shape[-1] == 1 else image
     cells, titles = [], []
     for name, maps in explained.items():
@@ -49,6 +51,7 @@ def explanation(
             cells.append(_signed(strength) if strength.min() < 0 else _overlay(colored, strength))
             titles.append(method)
     columns = 1 + max(map(len, explained.values()))
+    cells = [cell.repeat(larger, axis=0).repeat(larger, axis=1) for cell in cells]
     return image_grid(np.stack(cells), titles, columns, title=title)
 
 
