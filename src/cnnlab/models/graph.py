@@ -45,6 +45,6 @@ def network_graph(
         content: bytes = graph.pipe(format=kind)
     except graphviz.ExecutableNotFound as error:
         raise UserError(
-            "Graphviz's program dot, which draws the picture, is missing; the system's package graphviz has it."
+            "Graphviz's program dot, which draws it, is missing; the system's package graphviz has it."
         ) from error
     return content
