@@ -86,7 +86,7 @@ def calibration_curve(
     Examples:
         >>> figure = calibration_curve(np.array([0.9, 0.9, 0.9, 0.9]), np.array([1, 1, 1, 0]), title="test")
         >>> figure.get_suptitle()
-        'test\\nECE 15.0%: confidence 90.0%, accuracy 75.0%'
+        'test\nECE 15.0%: confidence 90.0%, accuracy 75.0%'
     """
     number, mean, accuracy = calibration_bins(confidence, correct, bins)
     error = calibration_error(confidence, correct, bins)

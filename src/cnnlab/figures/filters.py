@@ -38,7 +38,7 @@ def filter_grid(kernels: Floats, *, title: str = "") -> Figure:
     Examples:
         >>> figure = filter_grid(np.ones((32, 64, 3, 3)), title="conv2")
         >>> figure.get_suptitle()
-        'conv2\\n16 of 32 filters, 16 of 64 input channels of each'
+        'conv2\n16 of 32 filters, 16 of 64 input channels of each'
     """
     if kernels.ndim != 4 or not kernels.size:
         raise ValueError(f"kernels are (filters, channels, height, width), not {kernels.shape}")

@@ -14,6 +14,7 @@ CELL = 128  # pixels of the page that an image's longer side gets, about
 LARGEST_CELL = 256
 GAP = 8  # pixels between images
 TITLE_HEIGHT = 20  # pixels
+LINE_HEIGHT = 24  # pixels of each further line of a title
 TITLE_FONT = 8.0  # points
 TITLE_CHARACTER = 9.0  # pixels
 NAME_WIDTH = 90  # pixels, of the names of rows
@@ -50,9 +51,9 @@ def image_grid(
     number = len(images)
     height, width = _cell(images)
     columns = min(columns, number)
-    lines = 1 + max((text.count("\n") for text in titles), default=0) if titles is not None else 0
+    further = max((text.count("\n") for text in titles), default=0) if titles is not None else 0
     top_edge = HEADING_HEIGHT if title else 0
-    head = GAP + lines * TITLE_HEIGHT
+    head = GAP + (TITLE_HEIGHT + further * LINE_HEIGHT if titles is not None else 0)
     figure = _page(
         columns * (width + GAP) + GAP, top_edge + math.ceil(number / columns) * (head + height) + GAP
     )
@@ -65,7 +66,7 @@ def image_grid(
             room = int((width + GAP) / TITLE_CHARACTER)
             text = "\n".join(shorten(line, room) for line in titles[index].split("\n"))
             middle = left + width / 2
-            axes.text(middle, top - 5, text, ha="center", fontsize=TITLE_FONT, parse_math=False)
+            axes.text(middle, top - 6, text, ha="center", fontsize=TITLE_FONT, parse_math=False)
     if title:
         _head(axes, title, HEADING_HEIGHT)
     return _fitted(figure)

@@ -147,9 +147,7 @@ class Outcome:
         wrong = np.flatnonzero(said != true)
         worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:WRONG_IMAGES]
         titles = [f"{names[true[i]]}\n→ {names[said[i]]}\n{confidence[i]:.1%}" for i in worst]
-        return image_grid(
-            self._images(worst), titles, title=f"Surest mistakes, true → said. {self.heading}"
-        )
+        return image_grid(self._images(worst), titles, title=f"Surest mistakes, true → said. {self.heading}")
 
     def _of_images(self) -> dict[str, Drawing]:
         def denoised() -> Figure:
