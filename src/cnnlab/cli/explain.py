@@ -1,12 +1,13 @@
 """``explain``: which parts of an image speak for what a network says of it."""
 
 import sys
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnnlab.cli.arguments import Arguments
-from cnnlab.cli.figures import write
+from cnnlab.cli.figures import with_picture_flags, write
 from cnnlab.errors import UserError, reason
 from cnnlab.extras import needed
 
@@ -45,14 +46,7 @@ def main(words: Sequence[str]) -> int:
     Raises:
         UserError: for a run that is not of classes on images, or a test image that is not there.
     """
-    parser = Arguments("explain", USAGE)
-    parser.add_argument("words", nargs="*")
-    parser.add_argument("--test", type=int, nargs="+", default=[])
-    parser.add_argument("--to", type=Path)
-    parser.add_argument("--dark", action="store_true")
-    arguments = parser.parse_intermixed_args(list(words))
-    if not arguments.words or (len(arguments.words) == 1 and not arguments.test):
-        parser.error("a run and an image are needed")
+    arguments = parse(words)
     run, *files = map(Path, arguments.words)
     needed("captum.attr", "explain")
 
@@ -68,6 +62,19 @@ def main(words: Sequence[str]) -> int:
     for asked in [*of_the_test, *readable]:
         write(_figure(model, asked), folder / file_name(f"explained {asked.name}"), dark=arguments.dark)
     return MISTAKE if len(readable) < len(files) else 0
+
+
+def parse(words: Sequence[str]) -> Namespace:
+    """Part the run and the files, which are ``words``, from flags.
+
+    Raises:
+        UserError: for a flag that there is not, or where a run or an image is missing.
+    """
+    parser = with_picture_flags(Arguments("explain", USAGE))
+    arguments = parser.parse_intermixed_args(list(words))
+    if not arguments.words or (len(arguments.words) == 1 and not arguments.test):
+        parser.error("a run and an image are needed")
+    return arguments
 
 
 def _of_the_test(data: "DataModule", positions: Sequence[int]) -> Iterator[Asked]:

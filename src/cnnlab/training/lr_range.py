@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from cnnlab.config.make import make
-from cnnlab.errors import TrainingError
+from cnnlab.errors import TrainingError, UserError
 from cnnlab.training.features import served
 from cnnlab.training.process import settled, without_idle_warnings
 from cnnlab.training.run import build, interruptions
@@ -142,6 +142,8 @@ def lr_range_test(cfg: DictConfig, *, lowest: float, highest: float, steps: int,
         with settled(), interruptions(trainer), contextlib.suppress(TrainingError):
             trainer.fit(model, datamodule=served(data, model, trainer))
     number = len(test.losses)
+    if not number:
+        raise UserError(f"trainer.limit_train_batches={cfg.trainer.limit_train_batches}: no step was taken.")
     title = f"{type(model.network).__name__} on {data.spec.name}"
     return LossByRate(np.array(test.rates[:number]), np.array(test.losses), title)
 
