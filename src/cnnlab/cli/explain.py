@@ -118,12 +118,14 @@ def _figure(model: "NetworkModule", asked: Asked) -> "Figure":
 
     from cnnlab.figures.explanations import explanation
     from cnnlab.training.attribution import attributions
+    from cnnlab.training.pictures import are_probabilities
 
     with torch.inference_mode():
         shares = model.objective.outputs_for_users(model(asked.raw[None].to(model.device)))[0].cpu()
     names = model.spec.class_names
+    as_text = "{:.1%}".format if are_probabilities(shares[None]) else "{:.2f}".format
     explained = {
-        f"{names[label]}, {shares[label]:.1%}": attributions(model, asked.raw, int(label))
+        f"{names[label]}, {as_text(float(shares[label]))}": attributions(model, asked.raw, int(label))
         for label in shares.topk(min(CLASSES, len(names))).indices
     }
     title = f"{asked.name}, truly {asked.true}" if asked.true else asked.name
