@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cnnlab.cli.arguments import Arguments
 from cnnlab.cli.figures import with_picture_flags, write
 from cnnlab.errors import UserError, reason
-from cnnlab.extras import needed
+from cnnlab.extras import extra
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,7 +48,7 @@ def main(words: Sequence[str]) -> int:
     """
     arguments = parse(words)
     run, *files = map(Path, arguments.words)
-    needed("captum.attr", "explain")
+    extra("captum.attr", "explain")
 
     from cnnlab.training.folder import FIGURES, file_name
     from cnnlab.training.restored import restore
