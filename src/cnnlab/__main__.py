@@ -15,7 +15,10 @@ VERBS = {
     "evaluate": "test a network again, or on other data: evaluate RUN [data=...] [--part val]",
     "export": "a network as one file: export RUN --to h5|onnx|safetensors [FILE]",
     "resume": "go on with a run that was interrupted: resume RUN_FOLDER [trainer.max_epochs=30]",
-    "describe": "print a network's layers, shapes, parameters and FLOPs, without any data",
+    "describe": "print a network's layers, shapes, parameters and FLOPs, with --picture FILE its graph",
+    "figures": "draw a run's figures once more, all or some: figures RUN [NAME ...] [--to FOLDER] [--dark]",
+    "explain": "show which parts of an image speak for a class: explain RUN FILE|--test N ...",
+    "lr": "find a learning rate: draw the loss of a fresh network while the rate rises, suggest one",
     "data": "data list, data show NAME, data prepare NAME: look at data sets, prepare them",
 }
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130

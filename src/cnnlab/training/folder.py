@@ -1,6 +1,7 @@
 """The run folder: the only thing that a run leaves, and enough by itself to go on from."""
 
 import contextlib
+import csv
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ from cnnlab.config.check import check
 from cnnlab.data.input_format import InputFormat
 from cnnlab.errors import UserError, reason
 from cnnlab.files import write_text
+from cnnlab.training.metrics_csv import as_columns, read_rows
 
 CONFIG, OVERRIDES, RESULT, DATA = "config.yaml", "overrides.yaml", "result.json", "data.json"
 LOCK = ".lock"
 CHECKPOINTS, BEST, LAST, PREVIOUS = "checkpoints", "best.ckpt", "last.ckpt", "previous.ckpt"
+PREDICTIONS, METRICS, FIGURES = "predictions.h5", "metrics.csv", "figures"
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,15 @@ class RunFolder:
     def last(self) -> Path:
         """Checkpoint of the latest state."""
         return self.checkpoints / LAST
+
+    def figure(self, name: str) -> Path:
+        """Where the figure of this name lies.
+
+        Examples:
+            >>> RunFolder(Path("run")).figure("learning curves").as_posix()
+            'run/figures/learning_curves.png'
+        """
+        return self.path / FIGURES / file_name(name)
 
     @property
     def previous(self) -> Path:
@@ -157,6 +169,20 @@ class RunFolder:
             raise UserError(f"{path}: not the result of a run.")
         return found
 
+    def history(self) -> dict[str, list[float]]:
+        """Columns of ``metrics.csv``; what is missing in an epoch is NaN. Empty where there is no such file.
+
+        Raises:
+            UserError: if it cannot be read.
+        """
+        path = self.path / METRICS
+        try:
+            return as_columns(read_rows(path))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, csv.Error) as error:
+            raise UserError(f"{path}: not the metrics of a run ({reason(error)}).") from error
+
     def _yaml(self, name: str) -> Any:  # noqa: ANN401 - a mapping or a list
         path = self.path / name
         try:
@@ -165,6 +191,16 @@ class RunFolder:
             raise UserError(f"{self.path}: not a run folder, it has no {name}.") from error
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: cannot be read ({reason(error)}).") from error
+
+
+def file_name(figure: str) -> str:
+    """Name of the file of a figure.
+
+    Examples:
+        >>> file_name("learning curves")
+        'learning_curves.png'
+    """
+    return f"{figure.replace(' ', '_')}.png"
 
 
 def parsed_yaml(text: str, where: Path) -> Any:  # noqa: ANN401 - a mapping or a list

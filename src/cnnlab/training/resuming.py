@@ -14,7 +14,8 @@ from pytorch_lightning import Callback
 from cnnlab.errors import UserError
 from cnnlab.training.checkpoint_files import read_checkpoint
 from cnnlab.training.folder import RunFolder
-from cnnlab.training.loggers import EpochRecords, Row
+from cnnlab.training.loggers import EpochRecords
+from cnnlab.training.metrics_csv import Row
 
 
 @dataclass(frozen=True)
