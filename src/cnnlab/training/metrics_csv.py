@@ -39,7 +39,9 @@ def read_rows(path: Path) -> list[Row]:
         ]
 
 
-def _number(text: str) -> float:
+def _number(text: str | list[str]) -> float:
+    if not isinstance(text, str):
+        raise ValueError("a line has more fields than the header")
     return int(text) if text.isdecimal() else float(text)
 
 
