@@ -17,6 +17,8 @@ VERBS = {
     "describe": "print a network's layers, shapes, parameters and FLOPs, without any data",
     "data": "data list, data show NAME, data prepare NAME: look at data sets, prepare them",
 }
+# Behind these stand folders and files, which may have any name.
+OF_FILES = ("predict", "evaluate", "export")
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 
 
@@ -71,8 +73,7 @@ def _dispatch(words: list[str]) -> int:
                 f"{verb}: there is no such verb{did_you_mean(verb, VERBS) or '.'} "
                 f"The verbs are {', '.join(VERBS)}; settings are written key=value; --help shows both."
             )
-    # Behind predict stand files, which may have any name.
-    if verb != "predict" and (late := next((word for word in words if word in VERBS), None)):
+    if verb not in OF_FILES and (late := next((word for word in words if word in VERBS), None)):
         raise UserError(f"{late}: a verb is typed once, as the first word.")
     result: int = importlib.import_module(f"cnnlab.cli.{verb}").main(words)
     return result

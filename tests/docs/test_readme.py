@@ -1,12 +1,13 @@
 """Commands in the README and on the pages are accepted, refusals are as shown, links lead somewhere."""
 
+import importlib
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
-from cnnlab.__main__ import VERBS
+from cnnlab.__main__ import OF_FILES, VERBS
 from cnnlab.cli.data import parse
 from cnnlab.cli.reproduce import parse as parse_reproduce
 from cnnlab.config.check import check
@@ -43,6 +44,11 @@ def accept(command: str) -> None:
         return
     if words and words[0] == "data":
         words = parse(words[1:]).overrides
+    elif words and words[0] in OF_FILES:
+        importlib.import_module(f"cnnlab.cli.{words[0]}").parse(words[1:])
+        return
+    elif words and words[0] == "resume":
+        return  # of a run that there is not
     elif words and words[0] in VERBS:
         words.pop(0)
     overrides = [word for word in words if word != "-m"]
