@@ -24,7 +24,7 @@ def test_a_restored_network_says_what_the_run_said(tmp_path, callbacks):
 
 
 def test_a_folder_without_weights_or_config_is_told(tmp_path):
-    with pytest.raises(UserError, match="not a run folder, it has no config.yaml"):
+    with pytest.raises(UserError, match=r"not a run folder, it has no config\.yaml"):
         restore(tmp_path)
     run(compose([*WORDS, "trainer.max_epochs=1"]), tmp_path / "run")
     for path in (tmp_path / "run" / "checkpoints").iterdir():

@@ -3,8 +3,8 @@
 import torch
 from omegaconf import DictConfig
 
-from cnnlab.config.check import locate
 from cnnlab.config.make import make
+from cnnlab.config.targets import locate
 from cnnlab.data.datamodule import DataModule
 from cnnlab.data.spec import DataSpec
 from cnnlab.errors import UserError, reason

@@ -1,6 +1,5 @@
 """Files of checkpoints: written beside their target and renamed, read as plain containers of tensors."""
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from cnnlab.errors import TrainingError, UserError, reason
 from cnnlab.files import replacing
+from cnnlab.torchfile import NotPlain, read_torch_file
 from cnnlab.training.folder import LAST, PREVIOUS
 
 
@@ -60,9 +60,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         UserError: if the file is damaged, or no checkpoint.
     """
     try:
-        return _read(path)
-    except Exception as error:  # whatever rubbish makes the readers stumble over
-        raise UserError(f"{path}: not a checkpoint that can be read ({reason(error)}).") from error
+        found = read_torch_file(path)
+    except Exception as error:  # whatever rubbish makes torch's reader stumble over
+        plain = isinstance(error, (NotPlain, OSError))
+        said = reason(error) if plain else "it is damaged, or holds more than tensors"
+        raise UserError(f"{path}: not a checkpoint that can be read ({said}).") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: not a checkpoint, since it holds no state.")
+    return found
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], int]:
@@ -95,15 +100,3 @@ def load_weights(module: nn.Module, path: Path) -> int:
     except RuntimeError as error:
         raise UserError(f"{path}: not a checkpoint of this network ({reason(error)}).") from error
     return epoch
-
-
-def _read(path: Path) -> dict[str, Any]:
-    # torch writes a checksum of each tensor, but does not look at it.
-    with zipfile.ZipFile(path) as archive:
-        damaged = archive.testzip()
-    if damaged is not None:
-        raise ValueError(f"{damaged} in it is damaged")
-    found = torch.load(path, map_location="cpu", weights_only=True)
-    if not isinstance(found, dict):
-        raise TypeError("it holds no state")
-    return found
