@@ -21,6 +21,8 @@ VERBS = {
     "lr": "find a learning rate: draw the loss of a fresh network while the rate rises, suggest one",
     "data": "data list, data show NAME, data prepare NAME: look at data sets, prepare them",
 }
+# Behind these stand folders and files, which may have any name.
+OF_FILES = ("predict", "evaluate", "export")
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 
 
@@ -76,8 +78,7 @@ def _dispatch(words: list[str]) -> int:
                 f"{verb}: there is no such verb{did_you_mean(verb, VERBS) or '.'} "
                 f"The verbs are {', '.join(VERBS)}; settings are written key=value; --help shows both."
             )
-    # Behind predict stand files, which may have any name.
-    if verb != "predict" and (late := next((word for word in words if word in VERBS), None)):
+    if verb not in OF_FILES and (late := next((word for word in words if word in VERBS), None)):
         raise UserError(f"{late}: a verb is typed once, as the first word.")
     result: int = importlib.import_module(f"cnnlab.cli.{verb}").main(words)
     return result

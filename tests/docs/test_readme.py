@@ -1,5 +1,6 @@
 """Commands in the README and on the pages are accepted, refusals are as shown, links lead somewhere."""
 
+import importlib
 import re
 import shlex
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab.__main__ import VERBS
+from cnnlab.__main__ import OF_FILES, VERBS
 from cnnlab.cli.data import parse
 from cnnlab.cli.describe import parse as parse_describe
 from cnnlab.cli.explain import parse as parse_explain
@@ -58,6 +59,11 @@ def accept(command: str) -> None:
         words = parse(words[1:]).overrides
     elif words and words[0] in WITH_FLAGS:
         _, words = WITH_FLAGS[words[0]](words[1:])
+    elif words and words[0] in OF_FILES:
+        importlib.import_module(f"cnnlab.cli.{words[0]}").parse(words[1:])
+        return
+    elif words and words[0] == "resume":
+        return  # of a run that there is not
     elif words and words[0] in VERBS:
         words.pop(0)
     overrides = [word for word in words if word != "-m"]
