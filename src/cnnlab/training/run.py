@@ -18,6 +18,7 @@ from cnnlab.data.datamodule import DataModule
 from cnnlab.errors import UserError, reason
 from cnnlab.figures.curves import learning_curves
 from cnnlab.figures.style import save
+from cnnlab.files import remove_leftovers
 from cnnlab.models.describe import Description, describe
 from cnnlab.models.module import NetworkModule
 from cnnlab.training.checkpoints import BestAndLast, load_weights
@@ -95,6 +96,7 @@ def _run(
     result = Result(versions=versions(), git=git_state())
     try:
         check(cfg)
+        remove_leftovers(place.path)
         place.write_config(cfg, told)
         # Of a finished run that trains on: until it is finished again, it is not.
         (place.path / RESULT).unlink(missing_ok=True)
