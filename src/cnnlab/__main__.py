@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from cnnlab.config.allowing import allowing
 from cnnlab.errors import TrainingError, UserError, did_you_mean
 
 VERBS = {
@@ -28,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _dispatch(words)
+        with allowing(words) as left:
+            return _dispatch(left)
     except UserError as error:
         print(f"cnnlab: {error}", file=sys.stderr)
         return MISTAKE

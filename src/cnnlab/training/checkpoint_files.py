@@ -1,6 +1,5 @@
 """Files of checkpoints: written beside their target and renamed, read as plain containers of tensors."""
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from torch import nn
 
 from cnnlab.errors import TrainingError, UserError, reason
 from cnnlab.files import replacing
+from cnnlab.torchfile import NotPlain, read_torch_file
 from cnnlab.training.folder import LAST, PREVIOUS
 
 
@@ -48,21 +48,34 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 f"{target}: the checkpoint cannot be written ({cause.strerror or reason(cause)}); {kept}."
             ) from error
 
-    def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:  # noqa: ANN401
-        """Read one checkpoint, see :func:`read_checkpoint`, whatever else Lightning would allow in it."""
-        return read_checkpoint(Path(path))
+    def load_checkpoint(
+        self,
+        path: str | Path,
+        map_location: Any | None = None,  # noqa: ANN401 - Lightning's signature
+        weights_only: bool | None = None,
+    ) -> dict[str, Any]:
+        """Read one as :func:`load_checkpoint` does; Lightning moves its tensors."""
+        return load_checkpoint(Path(path))
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU: tensors and plain containers, every byte as it was written.
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU: tensors and plain containers only.
 
     Raises:
-        UserError: if the file is damaged, or no checkpoint.
+        UserError: if the file cannot be read, or is none.
     """
     try:
-        return _read(path)
-    except Exception as error:  # whatever rubbish makes the readers stumble over
-        raise UserError(f"{path}: not a checkpoint that can be read ({reason(error)}).") from error
+        checkpoint = read_torch_file(path)
+    except Exception as error:  # whatever rubbish makes torch's reader stumble over
+        said = (
+            reason(error)
+            if isinstance(error, (NotPlain, OSError))
+            else "it is damaged, or holds more than tensors"
+        )
+        raise UserError(f"{path}: not a checkpoint that can be read ({said}).") from error
+    if not isinstance(checkpoint, dict) or not {"state_dict", "epoch"} <= checkpoint.keys():
+        raise UserError(f"{path}: not a checkpoint, since it holds no weights or no epoch.")
+    return checkpoint
 
 
 def load_weights(module: nn.Module, path: Path) -> int:
@@ -74,21 +87,9 @@ def load_weights(module: nn.Module, path: Path) -> int:
     Raises:
         UserError: if the file cannot be read, or belongs to another network.
     """
+    checkpoint = load_checkpoint(path)
     try:
-        checkpoint = _read(path)
         module.load_state_dict(checkpoint["state_dict"])
         return int(checkpoint["epoch"]) + 1
-    except Exception as error:
+    except Exception as error:  # whatever a stranger may have put there
         raise UserError(f"{path}: not a checkpoint of this network ({reason(error)}).") from error
-
-
-def _read(path: Path) -> dict[str, Any]:
-    # torch writes a checksum of each tensor, but does not look at it.
-    with zipfile.ZipFile(path) as archive:
-        damaged = archive.testzip()
-    if damaged is not None:
-        raise ValueError(f"{damaged} in it is damaged")
-    found = torch.load(path, map_location="cpu", weights_only=True)
-    if not isinstance(found, dict):
-        raise TypeError("it holds no state")
-    return found

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from cnnlab.config.ranges import NotNegative
 from cnnlab.models.objective import Objective
-from cnnlab.training.checkpoint_files import AtomicCheckpointIO, load_weights
+from cnnlab.training.checkpoint_files import AtomicCheckpointIO, load_checkpoint, load_weights
 from cnnlab.training.folder import LAST
 from cnnlab.training.interruptions import Interruption
 
-__all__ = ["AtomicCheckpointIO", "BestAndLast", "Stopping", "followed", "load_weights"]
+__all__ = ["AtomicCheckpointIO", "BestAndLast", "Stopping", "followed", "load_checkpoint", "load_weights"]
 
 AUTO = "auto"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import filelock
+import yaml  # type: ignore[import-untyped]
 from lightning_utilities.core.rank_zero import rank_zero_only
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
 
 from cnnlab.config.check import check
 from cnnlab.errors import UserError, reason
@@ -94,7 +94,10 @@ class RunFolder:
 
     def overrides(self) -> list[str]:
         """What was typed for this run."""
-        return [str(override) for override in self._yaml(OVERRIDES)]
+        found = self._yaml(OVERRIDES)
+        if not isinstance(found, ListConfig) or not all(isinstance(word, str) for word in found):
+            raise UserError(f"{self.path / OVERRIDES}: not the overrides of a run.")
+        return list(found)
 
     def result(self) -> dict[str, Any] | None:
         """What ``result.json`` says; None where there is none yet.
@@ -104,22 +107,50 @@ class RunFolder:
         """
         path = self.path / RESULT
         try:
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            found = json.loads(_text(path))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{path}: not the result of a run ({reason(error)}).") from error
+        if not isinstance(found, dict):
+            raise UserError(f"{path}: not the result of a run.")
         return found
 
     def _yaml(self, name: str) -> Any:  # noqa: ANN401 - a mapping or a list
         path = self.path / name
         try:
-            text = path.read_text(encoding="utf-8")
-            # A resolved config has none, and a stranger's could ask for the environment.
-            if "${" in text:
+            text = _text(path)
+            # An alias can stand for more than memory holds, and a tag for a call.
+            if any(isinstance(token, _REFUSED_TOKENS) for token in yaml.scan(text)):
+                raise UserError(f"{path}: a run's config holds no aliases and no tags (&, *, !).")
+            found = OmegaConf.create(text)
+            # A resolved config has none, and a stranger's could ask for what is none of his business.
+            if "${" in json.dumps(
+                OmegaConf.to_container(found, resolve=False), ensure_ascii=False, default=str
+            ):
                 raise UserError(f"{path}: a run's config holds no interpolation (${{...}}).")
-            return OmegaConf.create(text)
+            return found
         except FileNotFoundError as error:
             raise UserError(f"{self.path}: not a run folder, it has no {name}.") from error
-        except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+        except _UNREADABLE as error:
             raise UserError(f"{path}: cannot be read ({reason(error)}).") from error
+
+
+_LARGEST = 1 << 20  # bytes; a config of ours has some thousands, and YAML is slow
+_REFUSED_TOKENS = (yaml.AliasToken, yaml.AnchorToken, yaml.TagToken)
+# What YAML and OmegaConf raise for rubbish.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    AssertionError,
+    RecursionError,
+    yaml.YAMLError,
+    OmegaConfBaseException,
+)
+
+
+def _text(path: Path) -> str:
+    if path.stat().st_size > _LARGEST:
+        raise ValueError(f"it has more than {_LARGEST} bytes")
+    return path.read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
-from cnnlab.config.check import locate
+from cnnlab.config.targets import locate
 from cnnlab.files import replacing, write_json
 
 PACKAGES = ("cnnlab", "torch", "torchvision", "pytorch-lightning", "hydra-core", "torchmetrics", "numpy")

@@ -12,7 +12,7 @@ import torch
 from pytorch_lightning import Callback
 
 from cnnlab.errors import UserError
-from cnnlab.training.checkpoint_files import read_checkpoint
+from cnnlab.training.checkpoint_files import load_checkpoint
 from cnnlab.training.folder import RunFolder
 from cnnlab.training.loggers import EpochRecords, Row
 
@@ -53,7 +53,7 @@ def latest(place: RunFolder) -> Start:
         if not path.exists():
             continue
         try:
-            checkpoint = read_checkpoint(path)
+            checkpoint = load_checkpoint(path)
             found = _start(path, checkpoint)
         except UserError as error:
             failures.append(str(error).rstrip("."))

@@ -11,8 +11,9 @@ import torch
 from lightning_utilities.core.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from cnnlab.config.check import check, locate
+from cnnlab.config.check import check
 from cnnlab.config.make import make
+from cnnlab.config.targets import locate
 from cnnlab.data.batches import mixed_seed
 from cnnlab.data.datamodule import DataModule
 from cnnlab.errors import UserError, reason
