@@ -16,6 +16,7 @@ from cnnlab.config.make import make
 from cnnlab.data.batches import mixed_seed
 from cnnlab.errors import UserError
 from cnnlab.figures.style import save
+from cnnlab.files import remove_leftovers
 from cnnlab.models.describe import Description, describe
 from cnnlab.training.build import build
 from cnnlab.training.checkpoints import BestAndLast, load_weights
@@ -61,6 +62,7 @@ def _run(
     result = Result(versions=versions(), git=git_state())
     try:
         check(cfg)
+        remove_leftovers(place.path)
         place.write_config(cfg, told)
         # Of a finished run that trains on: until it is finished again, it is not.
         (place.path / RESULT).unlink(missing_ok=True)
