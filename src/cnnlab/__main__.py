@@ -10,6 +10,7 @@ from cnnlab.errors import TrainingError, UserError, did_you_mean
 VERBS = {
     "train": "train a network, or with -m a study; the verb may be left out",
     "reproduce": "run the published results again and set ours beside them: reproduce [ROW ...] --seeds 3",
+    "compare": "set runs and studies side by side: compare RUN RUN ..., compare STUDY --by model.norm",
     "describe": "print a network's layers, shapes, parameters and FLOPs, without any data",
     "data": "data list, data show NAME, data prepare NAME: look at data sets, prepare them",
 }

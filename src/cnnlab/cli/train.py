@@ -1,32 +1,30 @@
 """``train``: one run, or with ``-m`` a study of many."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from cnnlab.cli.isolation import isolated
+from cnnlab.cli.job import Task
+from cnnlab.cli.study import held, study_folder, sum_up, told_folder
 from cnnlab.config import conf
 from cnnlab.config.compose import CONFIG_NAME, REFUSALS, compose, expand
 from cnnlab.config.explain import explain
 from cnnlab.config.resolvers import register_resolvers
-from cnnlab.errors import TrainingError, UserError, did_you_mean
+from cnnlab.errors import UserError, did_you_mean
 
 MISTAKE = 2
+FAILURES = ".failures"
 # Hydra's flags that would read a config from elsewhere than it was checked.
 REFUSED_FLAGS = ("config_name", "config_path", "config_dir", "experimental_rerun")
 # Settings that say where things lie, which name no folder.
 PLACES = ("data.root", "data.store", "data.path")
-log = logging.getLogger("cnnlab")
 
 
 def main(words: Sequence[str]) -> int:
@@ -43,19 +41,36 @@ def main(words: Sequence[str]) -> int:
     """
     arguments = _parse(words)
     jobs = [] if _only_shows(arguments) else check_jobs(arguments.overrides, multirun=arguments.multirun)
-    failures: list[Exception] = []
-
-    def task(cfg: DictConfig) -> float | None:
-        # What is raised here, Hydra would print in its own way.
-        try:
-            return run_job(cfg, len(jobs))
-        except Exception as error:
-            failures.append(error)
-            return None
-
     register_resolvers()
+    if arguments.multirun and jobs:
+        return _study(words, arguments, jobs)
+    task = Task(jobs=1)
+    code = _call_hydra(task, words, arguments)
+    if task.error is not None:
+        raise task.error
+    return code
+
+
+def _study(words: Sequence[str], arguments: argparse.Namespace, jobs: Sequence[Sequence[str]]) -> int:
+    """Run all jobs in the study's folder, then sum them up and say what failed."""
+    folder = study_folder(jobs[0])
+    with held(folder):
+        task = Task(len(jobs), failures=folder / FAILURES)
+        try:
+            _call_hydra(task, [*words, *naming(jobs), told_folder(folder)], arguments)
+            failures = task.said()
+        finally:
+            (folder / FAILURES).unlink(missing_ok=True)
+        sum_up(folder)
+    for failure in failures:
+        print(f"cnnlab: {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _call_hydra(task: Task, words: Sequence[str], arguments: argparse.Namespace) -> int:
+    """Let Hydra read the words and call the task."""
     run = hydra.main(config_path=str(conf.conf_dir()), config_name=CONFIG_NAME, version_base="1.3")(task)
-    with isolated([*words, *(naming(jobs) if arguments.multirun and jobs else [])]):
+    with isolated(words):
         try:
             run()
         except SystemExit as error:
@@ -66,11 +81,7 @@ def main(words: Sequence[str]) -> int:
             raise UserError(explain(error, arguments.overrides, compose)) from error
         except OSError as error:  # of Hydra itself, since those of a job are kept
             raise UserError(f"{error.filename}: the folder cannot be made ({error.strerror}).") from error
-    if failures and not arguments.multirun:
-        raise failures[0]
-    for failure in failures:
-        print(f"cnnlab: {failure}", file=sys.stderr)
-    return 1 if failures else 0
+    return 0
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
@@ -147,51 +158,3 @@ def _named(job: Sequence[str], multirun: bool) -> Iterator[None]:
         if not multirun:
             raise
         raise UserError(f"{error} (in the job {' '.join(job)})") from error
-
-
-def run_job(cfg: DictConfig, jobs: int) -> float | None:
-    """Run one job in the folder that Hydra gives it.
-
-    Args:
-        cfg: the job's config.
-        jobs: how many the study has.
-
-    Returns:
-        Validation's monitored metric, for sweepers that optimise.
-
-    Raises:
-        TrainingError: if a job of a study fails, for whatever reason; it names the job.
-    """
-    state = HydraConfig.get()
-    folder = Path(state.runtime.output_dir)
-    study = state.mode == RunMode.MULTIRUN
-    if study:
-        print(f"job {state.job.num + 1}/{jobs}: {' '.join(state.overrides.task)}", flush=True)
-    log.info("started: %s", " ".join(state.overrides.task) or "without overrides")
-
-    from cnnlab.training.folder import RunFolder
-    from cnnlab.training.run import run
-
-    try:
-        result = run(cfg, folder, told=state.overrides.task)
-    except Exception as error:
-        expected = isinstance(error, (UserError, TrainingError))
-        log.error("failed: %s", error, exc_info=not expected)
-        if not study:
-            raise
-        sentence = str(error) if expected else f"{type(error).__name__}: {error}"
-        raise TrainingError(
-            f"job {state.job.num + 1}/{jobs} failed: {sentence.rstrip('.')}. Its folder is {folder}"
-        ) from error
-    except (KeyboardInterrupt, SystemExit):
-        last = RunFolder(folder).last
-        where = f"the last checkpoint is {last}" if last.exists() else "there is no checkpoint yet"
-        log.warning("interrupted; %s", where)
-        print(f"cnnlab: {where}; the folder is {folder}", file=sys.stderr)
-        raise
-
-    from cnnlab.cli.summary import show
-
-    log.info("finished: %d epochs, test %s", result.epochs, result.test)
-    show(result, folder)
-    return result.val.get((result.followed or "").removeprefix("val/"))

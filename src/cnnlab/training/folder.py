@@ -1,6 +1,7 @@
 """The run folder: the only thing that a run leaves, and enough by itself to go on from."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from cnnlab.errors import UserError, reason
 from cnnlab.files import write_text
 
 CONFIG, OVERRIDES, RESULT = "config.yaml", "overrides.yaml", "result.json"
+METRICS, TENSORBOARD = "metrics.csv", "tensorboard"
 CHECKPOINTS, BEST, LAST = "checkpoints", "best.ckpt", "last.ckpt"
 
 
@@ -50,6 +52,13 @@ class RunFolder:
         write_text(self.path / CONFIG, text)
         write_text(self.path / OVERRIDES, OmegaConf.to_yaml(list(told)))
 
+    def clear(self) -> None:
+        """Remove what an earlier run left that would be taken for parts of a new one."""
+        for name in (RESULT, METRICS):
+            (self.path / name).unlink(missing_ok=True)
+        for name in (CHECKPOINTS, TENSORBOARD):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+
     def config(self) -> DictConfig:
         """Read the run's config, checked as one that was typed is.
 
@@ -61,6 +70,17 @@ class RunFolder:
             raise UserError(f"{self.path / CONFIG}: not the config of a run.")
         check(cfg)
         return cfg
+
+    def settings(self) -> dict[str, Any]:
+        """The config as plain values, to be looked at only: what it names is neither checked nor called.
+
+        Raises:
+            UserError: if this is no run folder, or its config cannot be read.
+        """
+        found = OmegaConf.to_container(self._yaml(CONFIG))
+        if not isinstance(found, dict):
+            raise UserError(f"{self.path / CONFIG}: not the config of a run.")
+        return {str(key): value for key, value in found.items()}
 
     def overrides(self) -> list[str]:
         """What was typed for this run."""

@@ -25,7 +25,7 @@ from cnnlab.models.module import NetworkModule
 from cnnlab.training.checkpoints import load_weights
 from cnnlab.training.features import served
 from cnnlab.training.fingerprints import weights_fingerprint
-from cnnlab.training.folder import CHECKPOINTS, RESULT, RunFolder
+from cnnlab.training.folder import CHECKPOINTS, METRICS, RESULT, TENSORBOARD, RunFolder
 from cnnlab.training.loggers import EpochRecords, TensorBoard
 from cnnlab.training.pictures import first_batch, of_the_test
 from cnnlab.training.process import settled, without_idle_warnings
@@ -140,9 +140,9 @@ class Run:
 
     def _build_trainer(self) -> None:
         cfg = self.cfg
-        self.records = EpochRecords(self.folder / "metrics.csv", epoch_teller(cfg.trainer.max_epochs))
+        self.records = EpochRecords(self.folder / METRICS, epoch_teller(cfg.trainer.max_epochs))
         self.boards: list[TensorBoard] = [
-            make(f"logger.{name}", node, folder=str(self.folder / "tensorboard"))
+            make(f"logger.{name}", node, folder=str(self.folder / TENSORBOARD))
             for name, node in (cfg.logger or {}).items()
         ]
         self.checkpoint: ModelCheckpoint = make(

@@ -1,0 +1,72 @@
+"""A study's folder: found before its jobs start, held while they run, and summed up when they have ended."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Quote, QuotedString
+
+from cnnlab.config.compose import compose
+from cnnlab.errors import UserError
+
+LOCK = ".lock"
+
+
+def study_folder(job: Sequence[str]) -> Path:
+    """Where Hydra would put the study that this job, its first, belongs to."""
+    cfg = compose(job, with_hydra=True)
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(cfg)
+    try:
+        return Path(str(cfg.hydra.sweep.dir))
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+def told_folder(folder: Path) -> str:
+    """The override that makes Hydra take this folder.
+
+    Examples:
+        >>> told_folder(Path("my study"))
+        'hydra.sweep.dir="my study"'
+    """
+    return f"hydra.sweep.dir={QuotedString(str(folder), Quote.double).with_quotes()}"
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Let nobody else run a study in this folder meanwhile.
+
+    Raises:
+        UserError: if somebody does.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UserError(
+            f"hydra.sweep.dir={folder}: another process runs a study there; wait for it, or choose another."
+        ) from error
+    except OSError as error:
+        raise UserError(f"hydra.sweep.dir={folder}: cannot be made ({error.strerror}).") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def sum_up(folder: Path) -> None:
+    """Write the study's table and its runs as CSV into its folder, and print the best and the answer."""
+    from cnnlab.report.comparison import screen, write
+    from cnnlab.study.comparison import compare
+    from cnnlab.study.runs import find_runs
+
+    runs = find_runs(folder)
+    if not runs:
+        return
+    comparison = compare(runs)
+    write(comparison, runs, folder)
+    print(f"\n{screen(comparison)}\nstudy: {folder}", flush=True)
