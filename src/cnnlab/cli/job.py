@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.cli.isolation import said_into
 from cnnlab.config.resolvers import register_resolvers
-from cnnlab.errors import TrainingError, UserError
+from cnnlab.errors import Pruned, TrainingError, UserError
 
 if TYPE_CHECKING:
+    from pytorch_lightning import Callback
+
     from cnnlab.training.result import Result
 
 IN_THIS_PROCESS = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+SEARCH = "hydra_plugins.cnnlab_search.SearchSweeper"
 WATCH_SECONDS = 1.0
 log = logging.getLogger("cnnlab")
 
@@ -51,6 +54,9 @@ class Task:
         """Run one job; what it raises is kept, since Hydra would print it in its own way."""
         try:
             return run_job(cfg, self.jobs)
+        except Pruned as error:
+            print(f"job {HydraConfig.get().job.num + 1}/{self.jobs}: {error}", flush=True)
+            return None
         except Exception as error:
             if self.failures is None:
                 self.error = error
@@ -94,6 +100,8 @@ def run_job(cfg: DictConfig, jobs: int) -> float | None:
             return followed(_run(cfg, folder, shows=True))
         with one_of_several(folder):
             result = _run(cfg, folder, shows=False)
+    except Pruned:
+        raise
     except Exception as error:
         expected = isinstance(error, (UserError, TrainingError))
         sentence = str(error) if expected else f"{type(error).__name__}: {error}"
@@ -111,7 +119,10 @@ def _run(cfg: DictConfig, folder: Path, *, shows: bool) -> "Result":
     from cnnlab.training.run import run
 
     try:
-        result = run(cfg, folder, told=told)
+        result = run(cfg, folder, told=told, callbacks=_of_a_search())
+    except Pruned as error:
+        log.info("%s", error)
+        raise
     except Exception as error:
         log.error("failed: %s", error, exc_info=not isinstance(error, (UserError, TrainingError)))
         raise
@@ -128,6 +139,19 @@ def _run(cfg: DictConfig, folder: Path, *, shows: bool) -> "Result":
     if shows:
         show(result, folder)
     return result
+
+
+def _of_a_search() -> "list[Callback]":
+    """The callback that ends hopeless trials of a search; none elsewhere."""
+    state = HydraConfig.get()
+    if state.mode != RunMode.MULTIRUN or state.sweeper._target_ != SEARCH:
+        return []
+
+    from cnnlab.study.pruning import Pruning
+    from cnnlab.study.search import SearchSettings
+
+    settings = SearchSettings.read(OmegaConf.to_container(state.sweeper))
+    return [Pruning(settings, Path(state.sweep.dir), state.job.num)] if settings.pruning else []
 
 
 def followed(result: "Result") -> float | None:

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.cli.isolation import isolated
 from cnnlab.cli.job import Task
@@ -18,6 +18,7 @@ from cnnlab.config.compose import CONFIG_NAME, REFUSALS, compose, expand
 from cnnlab.config.explain import explain
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.errors import UserError, did_you_mean
+from cnnlab.study.space import is_search, read_space
 
 MISTAKE = 2
 FAILURES = ".failures"
@@ -55,7 +56,7 @@ def _study(words: Sequence[str], arguments: argparse.Namespace, jobs: Sequence[S
     """Run all jobs in the study's folder, then sum them up and say what failed."""
     folder = study_folder(jobs[0])
     with held(folder):
-        task = Task(len(jobs), failures=folder / FAILURES)
+        task = Task(number_of_jobs(arguments.overrides, jobs), failures=folder / FAILURES)
         try:
             _call_hydra(task, [*words, *naming(jobs), told_folder(folder)], arguments)
             failures = task.said()
@@ -65,6 +66,17 @@ def _study(words: Sequence[str], arguments: argparse.Namespace, jobs: Sequence[S
     for failure in failures:
         print(f"cnnlab: {failure}", file=sys.stderr)
     return 1 if failures else 0
+
+
+def number_of_jobs(overrides: Sequence[str], jobs: Sequence[Sequence[str]]) -> int:
+    """How many jobs a study will have; of a search, of which only the corners are known, as asked for."""
+    if not is_search(overrides):
+        return len(jobs)
+
+    from cnnlab.study.search import SearchSettings
+
+    node = OmegaConf.to_container(compose(jobs[0], with_hydra=True).hydra.sweeper)
+    return SearchSettings.read(node).total(read_space(overrides))
 
 
 def _call_hydra(task: Task, words: Sequence[str], arguments: argparse.Namespace) -> int:
@@ -128,7 +140,10 @@ def check_jobs(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
     Raises:
         UserError: for the first mistake; in a study it names the job.
     """
-    jobs = expand(overrides) if multirun else [list(overrides)]
+    if multirun and is_search(overrides):
+        jobs = read_space(overrides).corners()
+    else:
+        jobs = expand(overrides) if multirun else [list(overrides)]
     configs = []
     for job in jobs:
         with _named(job, multirun):

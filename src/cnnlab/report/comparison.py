@@ -64,7 +64,7 @@ def table(comparison: Comparison) -> list[list[str]]:
 def _cells(line: Line) -> list[str]:
     done, every = len(line.group.finished), len(line.group.runs)
     return [
-        *(line.group.values.values() or ["all runs"]),
+        *(line.group.shown.values() or ["all runs"]),
         str(line.validation),
         str(line.test),
         "-" if line.improvement is None else f"{line.improvement:.3f}",

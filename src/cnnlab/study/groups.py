@@ -10,6 +10,7 @@ from cnnlab.errors import UserError, did_you_mean
 from cnnlab.study.runs import COUNTING, StudyRun, flat
 
 MISSING = "-"
+LONGEST_NUMBER = 8
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,31 @@ class Group:
             'model=mlp, dropout=0.1'
         """
         short = short_keys(self.values)
-        return ", ".join(f"{short[key]}={value}" for key, value in self.values.items()) or "all runs"
+        return ", ".join(f"{short[key]}={value}" for key, value in self.shown.items()) or "all runs"
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """The values, with numbers of many digits cut to four.
+
+        Examples:
+            >>> Group({"lr": "0.006431172050131994", "l2": "0.5", "seeds": "12345678"}, ()).shown
+            {'lr': '0.006431', 'l2': '0.5', 'seeds': '12345678'}
+        """
+        return {key: _cut(value) for key, value in self.values.items()}
 
     @property
     def finished(self) -> tuple[StudyRun, ...]:
         """Those that came to their end."""
         return tuple(run for run in self.runs if run.is_finished)
+
+
+def _cut(value: str) -> str:
+    if len(value) <= LONGEST_NUMBER or value.lstrip("-").isdecimal():
+        return value
+    try:
+        return f"{float(value):.4g}"
+    except ValueError:
+        return value
 
 
 def short_keys(keys: Mapping[str, object] | Sequence[str]) -> dict[str, str]:

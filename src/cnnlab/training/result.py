@@ -19,7 +19,7 @@ from cnnlab.config.check import locate
 from cnnlab.files import replacing, write_json
 
 PACKAGES = ("cnnlab", "torch", "torchvision", "pytorch-lightning", "hydra-core", "torchmetrics", "numpy")
-Status = Literal["finished", "failed", "interrupted"]
+Status = Literal["finished", "failed", "interrupted", "pruned"]
 # Settings that say where things lie or how they are shown, not what is computed.
 NOT_FINGERPRINTED = {
     "data": ("root", "store", "memory", "verify", "watch_test"),

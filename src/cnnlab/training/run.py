@@ -17,7 +17,7 @@ from cnnlab.config.check import check, locate
 from cnnlab.config.make import make
 from cnnlab.data.batches import mixed_seed
 from cnnlab.data.datamodule import DataModule
-from cnnlab.errors import TrainingError, UserError, reason
+from cnnlab.errors import Pruned, TrainingError, UserError, reason
 from cnnlab.figures.curves import learning_curves
 from cnnlab.figures.style import save
 from cnnlab.models.describe import Description, describe
@@ -68,13 +68,16 @@ def build(cfg: DictConfig, *, restored: bool = False) -> tuple[DataModule, Netwo
     return data, model
 
 
-def run(cfg: DictConfig, folder: Path, *, told: Sequence[str] = ()) -> Result:
+def run(
+    cfg: DictConfig, folder: Path, *, told: Sequence[str] = (), callbacks: Sequence[pl.Callback] = ()
+) -> Result:
     """Train, test and write everything into ``folder``.
 
     Args:
         cfg: a composed config.
         folder: the run folder; it is created.
         told: the overrides as typed, which TensorBoard shows beside the final metrics.
+        callbacks: further ones, beside those of the config.
 
     Returns:
         What ``result.json`` says.
@@ -82,6 +85,7 @@ def run(cfg: DictConfig, folder: Path, *, told: Sequence[str] = ()) -> Result:
     Raises:
         UserError: for a mistake in the config or the data.
         TrainingError: if the training itself failed.
+        Pruned: if one of the callbacks gave it up.
         KeyboardInterrupt: if it was interrupted; ``checkpoints/last.ckpt`` holds the state.
     """
     started = time.monotonic()
@@ -93,13 +97,16 @@ def run(cfg: DictConfig, folder: Path, *, told: Sequence[str] = ()) -> Result:
         place.write_config(cfg, told)
         result.seed, result.config_fingerprint = cfg.seed, config_fingerprint(cfg)
         with without_idle_warnings():
-            Run(cfg, folder, result, told).go()
+            Run(cfg, folder, result, told, callbacks).go()
         result.status = "finished"
     except KeyboardInterrupt:
         result.status, result.reason = "interrupted", "interrupted from the keyboard"
         raise
     except SystemExit:
         result.status, result.reason = "interrupted", "terminated by a signal"
+        raise
+    except Pruned as error:
+        result.status, result.reason = "pruned", str(error)
         raise
     except BaseException as error:
         result.reason = f"{type(error).__name__}: {error}"
@@ -118,6 +125,7 @@ class Run:
     folder: Path
     result: Result
     told: Sequence[str] = ()
+    callbacks: Sequence[pl.Callback] = ()
 
     def go(self) -> None:
         """Build, prepare, fit, restore the best weights, test, and write."""
@@ -158,7 +166,7 @@ class Run:
             cfg.trainer,
             self.model.network,
             self.folder,
-            callbacks=[self.speed, *others, self.checkpoint],
+            callbacks=[self.speed, *others, self.checkpoint, *self.callbacks],
             loggers=[self.records, *self.boards],
         )
         self.result.device = str(self.trainer.strategy.root_device)
