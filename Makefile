@@ -9,7 +9,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help train test test-lowest lint types docs wheel check clean
+.PHONY: help train test proofs test-lowest lint types docs wheel check clean
 
 help:  ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ train: $(VENV)/installed  ## Train the main job, or what ARGS says
 
 test: $(VENV)/installed  ## Run the whole test suite; ARGS reaches pytest
 	$(BIN)/python -m pytest $(ARGS)
+
+proofs: $(VENV)/installed  ## Run it with the heavy proofs whole, of which test runs a tenth
+	$(BIN)/python -m pytest --proofs $(ARGS)
 
 $(LOWEST)/installed: pyproject.toml
 	@test -n "$(UV)" || { echo "make test-lowest needs uv, which finds the lowest versions; pip install uv gets it." >&2; exit 2; }

@@ -10,6 +10,16 @@ import torchvision
 GOLDEN = Path(__file__).parent / "golden"
 
 
+def pytest_addoption(parser):
+    parser.addoption("--proofs", action="store_true", help="run the heavy proofs whole, not a tenth of them")
+
+
+@pytest.fixture(scope="session")
+def proofs(request):
+    """True where the heavy proofs run whole, as make proofs does."""
+    return request.config.getoption("--proofs")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _two_threads():
     """Two at most; OMP_NUM_THREADS=1 asks for one, which on a busy machine is many times as fast."""
