@@ -1,5 +1,6 @@
 """``hydra/sweeper=search``: Hydra finds sweepers in this namespace only; the work is done in cnnlab.study."""
 
+import os
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -69,15 +70,13 @@ class SearchSweeper(Sweeper):
         assert self.config is not None  # noqa: S101 - setup was called
         assert self.hydra_context is not None  # noqa: S101
         cfg = self.hydra_context.config_loader.load_sweep_config(self.config, job)
-        return OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+        return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
 
     def _processes(self) -> int:
         """How many jobs the launcher runs at a time."""
-        import joblib
-
         assert self.config is not None  # noqa: S101 - setup was called
         asked = self.config.hydra.launcher.get("n_jobs", 1)
-        return int(joblib.effective_n_jobs(asked))
+        return int(asked) if asked > 0 else max(1, (os.cpu_count() or 1) + 1 + int(asked))
 
     def _run(self, search: "Search", trials: Sequence["Trial"], folder: Path) -> None:
         assert self.launcher is not None  # noqa: S101 - setup was called

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from cnnlab.cli.isolation import said_into
 from cnnlab.config.resolvers import register_resolvers
@@ -150,7 +150,7 @@ def _of_a_search() -> "list[Callback]":
     from cnnlab.study.pruning import Pruning
     from cnnlab.study.search import SearchSettings
 
-    settings = SearchSettings.read(OmegaConf.to_container(state.sweeper))
+    settings = SearchSettings.read(state.sweeper)
     return [Pruning(settings, Path(state.sweep.dir), state.job.num)] if settings.pruning else []
 
 

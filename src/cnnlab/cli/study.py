@@ -56,17 +56,30 @@ def held(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+        _remove_if_unused(folder)
 
 
-def sum_up(folder: Path) -> None:
-    """Write the study's table and its runs as CSV into its folder, and print the best and the answer."""
+def _remove_if_unused(folder: Path) -> None:
+    """Leave nothing behind where a mistake was found before the first job."""
+    if [path.name for path in folder.iterdir()] == [LOCK]:
+        (folder / LOCK).unlink()
+        folder.rmdir()
+
+
+def sum_up(folder: Path) -> bool:
+    """Write the study's table and its runs as CSV into its folder, and print the best and the answer.
+
+    Returns:
+        Whether any run came to its end.
+    """
     from cnnlab.report.comparison import screen, write
     from cnnlab.study.comparison import compare
     from cnnlab.study.runs import find_runs
 
     runs = find_runs(folder)
     if not runs:
-        return
+        return False
     comparison = compare(runs)
     write(comparison, runs, folder)
     print(f"\n{screen(comparison)}\nstudy: {folder}", flush=True)
+    return comparison.best is not None

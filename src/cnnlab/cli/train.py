@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from cnnlab.cli.isolation import isolated
 from cnnlab.cli.job import Task
@@ -62,10 +62,11 @@ def _study(words: Sequence[str], arguments: argparse.Namespace, jobs: Sequence[S
             failures = task.said()
         finally:
             (folder / FAILURES).unlink(missing_ok=True)
-        sum_up(folder)
+        finished = sum_up(folder)
     for failure in failures:
         print(f"cnnlab: {failure}", file=sys.stderr)
-    return 1 if failures else 0
+    # A search learns from its failures, too.
+    return 1 if failures and not (finished and is_search(arguments.overrides)) else 0
 
 
 def number_of_jobs(overrides: Sequence[str], jobs: Sequence[Sequence[str]]) -> int:
@@ -73,10 +74,10 @@ def number_of_jobs(overrides: Sequence[str], jobs: Sequence[Sequence[str]]) -> i
     if not is_search(overrides):
         return len(jobs)
 
-    from cnnlab.study.search import SearchSettings
+    from cnnlab.study.search import SearchSettings, import_optuna
 
-    node = OmegaConf.to_container(compose(jobs[0], with_hydra=True).hydra.sweeper)
-    return SearchSettings.read(node).total(read_space(overrides))
+    import_optuna()
+    return SearchSettings.read(compose(jobs[0], with_hydra=True).hydra.sweeper).total(read_space(overrides))
 
 
 def _call_hydra(task: Task, words: Sequence[str], arguments: argparse.Namespace) -> int:

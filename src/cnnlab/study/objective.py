@@ -6,11 +6,11 @@ import torch
 from omegaconf import DictConfig
 
 from cnnlab.errors import UserError
-from cnnlab.training.checkpoints import AUTO, followed
+from cnnlab.training.checkpoints import AUTO, Direction, followed
 from cnnlab.training.run import build
 
 
-def followed_by(cfg: DictConfig) -> tuple[str, str]:
+def followed_by(cfg: DictConfig) -> tuple[str, Direction]:
     """Name of the metric and ``max`` or ``min``, without memory or files.
 
     Raises:
@@ -18,13 +18,13 @@ def followed_by(cfg: DictConfig) -> tuple[str, str]:
     """
     checkpoint = cfg.callbacks.checkpoint
     if checkpoint.monitor != AUTO:
-        return str(checkpoint.monitor), str(checkpoint.mode)
+        return str(checkpoint.monitor), "min" if checkpoint.mode == "min" else "max"
     with torch.device("meta"):
         _, model = build(cfg)
     return followed(model)
 
 
-def common_objective(configs: Sequence[DictConfig]) -> tuple[str, str]:
+def common_objective(configs: Sequence[DictConfig]) -> tuple[str, Direction]:
     """The one metric that all of these are followed by.
 
     Raises:

@@ -13,12 +13,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
+from omegaconf import DictConfig
 from pydantic import Field
 
 from cnnlab.config.hints import require
 from cnnlab.config.ranges import Count, Whole
 from cnnlab.errors import UserError, did_you_mean, reason
 from cnnlab.study.space import Dimension, Discrete, Space
+from cnnlab.training.checkpoints import Direction
 from cnnlab.training.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 DATABASE = "search.db"
 PLACE, SPACE, WHY = "folder", "space", "reason"
 SECONDS_TO_WAIT = 60  # for another process that is writing
-Direction = Literal["min", "max"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class SearchSettings:
     n_jobs: Count | None = None
 
     @classmethod
-    def read(cls, node: Mapping[str, Any]) -> "SearchSettings":
+    def read(cls, node: Mapping[str, Any] | DictConfig) -> "SearchSettings":
         """Check what was configured.
 
         Raises:
@@ -68,7 +69,7 @@ class SearchSettings:
         """
         hints = get_type_hints(cls, include_extras=True)
         known = [one.name for one in fields(cls)]
-        values = {key: value for key, value in node.items() if key != "_target_"}
+        values = {str(key): value for key, value in node.items() if key != "_target_"}
         for key, value in values.items():
             if key not in known:
                 near = did_you_mean(key, known) or f"; there are {', '.join(known)}."

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -15,6 +15,7 @@ from cnnlab.files import replacing
 from cnnlab.models.objective import Objective
 
 AUTO = "auto"
+Direction = Literal["min", "max"]
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -34,7 +35,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             torch.save(checkpoint, temporary)
 
 
-def followed(pl_module: pl.LightningModule) -> tuple[str, str]:
+def followed(pl_module: pl.LightningModule) -> tuple[str, Direction]:
     """Validation's name of what a module's objective is followed by, and which way is better."""
     objective = pl_module.objective
     if not isinstance(objective, Objective):
