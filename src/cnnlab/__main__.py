@@ -11,7 +11,10 @@ VERBS = {
     "train": "train a network, or with -m a study; the verb may be left out",
     "reproduce": "run the published results again and set ours beside them: reproduce [ROW ...] --seeds 3",
     "compare": "set runs and studies side by side: compare RUN RUN ..., compare STUDY --by model.norm",
-    "describe": "print a network's layers, shapes, parameters and FLOPs, without any data",
+    "describe": "print a network's layers, shapes, parameters and FLOPs, with --picture FILE its graph",
+    "figures": "draw a run's figures once more, all or some: figures RUN [NAME ...] [--to FOLDER] [--dark]",
+    "explain": "show which parts of an image speak for a class: explain RUN FILE|--test N ...",
+    "lr": "find a learning rate: draw the loss of a fresh network while the rate rises, suggest one",
     "data": "data list, data show NAME, data prepare NAME: look at data sets, prepare them",
 }
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130

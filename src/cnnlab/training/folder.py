@@ -1,5 +1,6 @@
 """The run folder: the only thing that a run leaves, and enough by itself to go on from."""
 
+import csv
 import json
 import shutil
 from collections.abc import Sequence
@@ -16,8 +17,9 @@ from cnnlab.errors import UserError, reason
 from cnnlab.files import write_text
 
 CONFIG, OVERRIDES, RESULT = "config.yaml", "overrides.yaml", "result.json"
-METRICS, TENSORBOARD = "metrics.csv", "tensorboard"
+TENSORBOARD = "tensorboard"
 CHECKPOINTS, BEST, LAST = "checkpoints", "best.ckpt", "last.ckpt"
+PREDICTIONS, METRICS, FIGURES = "predictions.h5", "metrics.csv", "figures"
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,15 @@ class RunFolder:
     def last(self) -> Path:
         """Checkpoint of the latest state."""
         return self.checkpoints / LAST
+
+    def figure(self, name: str) -> Path:
+        """Where the figure of this name lies.
+
+        Examples:
+            >>> RunFolder(Path("run")).figure("learning curves").as_posix()
+            'run/figures/learning_curves.png'
+        """
+        return self.path / FIGURES / file_name(name)
 
     def write_config(self, cfg: DictConfig, told: Sequence[str]) -> None:
         """Keep the config as composed, with every interpolation resolved, and what was typed."""
@@ -101,6 +112,22 @@ class RunFolder:
             raise UserError(f"{path}: not the result of a run ({reason(error)}).") from error
         return found
 
+    def history(self) -> dict[str, list[float]]:
+        """Columns of ``metrics.csv``; what is missing in an epoch is NaN. Empty where there is no such file.
+
+        Raises:
+            UserError: if it cannot be read.
+        """
+        path = self.path / METRICS
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file))
+            return {key: [float(row[key] or "nan") for row in rows] for key in (rows[0] if rows else ())}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, csv.Error) as error:
+            raise UserError(f"{path}: not the metrics of a run ({reason(error)}).") from error
+
     def _yaml(self, name: str) -> Any:  # noqa: ANN401 - a mapping or a list
         path = self.path / name
         try:
@@ -113,3 +140,13 @@ class RunFolder:
             raise UserError(f"{self.path}: not a run folder, it has no {name}.") from error
         except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
             raise UserError(f"{path}: cannot be read ({reason(error)}).") from error
+
+
+def file_name(figure: str) -> str:
+    """Name of the file of a figure.
+
+    Examples:
+        >>> file_name("learning curves")
+        'learning_curves.png'
+    """
+    return f"{figure.replace(' ', '_')}.png"

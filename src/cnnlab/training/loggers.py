@@ -15,6 +15,7 @@ from pytorch_lightning.loggers import Logger
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
+from cnnlab.figures.style import pixels
 from cnnlab.files import write_text
 
 Row = dict[str, float]
@@ -170,7 +171,7 @@ class TensorBoard(Logger):
     @rank_zero_only
     def log_figure(self, tag: str, figure: Figure) -> None:
         """Write a matplotlib figure."""
-        self.experiment.add_figure(tag, figure, close=False)
+        self.experiment.add_image(tag, pixels(figure), dataformats="HWC")
 
     @rank_zero_only
     def finalize(self, status: str) -> None:

@@ -18,16 +18,15 @@ from cnnlab.config.make import make
 from cnnlab.data.batches import mixed_seed
 from cnnlab.data.datamodule import DataModule
 from cnnlab.errors import Pruned, TrainingError, UserError, reason
-from cnnlab.figures.curves import learning_curves
 from cnnlab.figures.style import save
 from cnnlab.models.describe import Description, describe
 from cnnlab.models.module import NetworkModule
 from cnnlab.training.checkpoints import load_weights
 from cnnlab.training.features import served
 from cnnlab.training.fingerprints import weights_fingerprint
-from cnnlab.training.folder import CHECKPOINTS, METRICS, RESULT, TENSORBOARD, RunFolder
+from cnnlab.training.folder import CHECKPOINTS, METRICS, PREDICTIONS, RESULT, TENSORBOARD, RunFolder
 from cnnlab.training.loggers import EpochRecords, TensorBoard
-from cnnlab.training.pictures import first_batch, of_the_test
+from cnnlab.training.pictures import Outcome, first_batch, title_of
 from cnnlab.training.process import settled, without_idle_warnings
 from cnnlab.training.result import Result, config_fingerprint, git_state, versions, write_predictions
 from cnnlab.training.speed import Speed
@@ -229,7 +228,7 @@ class Run:
 
     def _write_predictions(self) -> None:
         write_predictions(
-            self.folder / "predictions.h5",
+            self.folder / PREDICTIONS,
             targets=self.targets.numpy(),
             outputs=self.said.numpy(),
             rows=self.rows.numpy(),
@@ -237,14 +236,23 @@ class Run:
         )
 
     def _write_figures(self, best: int | None) -> None:
-        title = f"{type(self.model.network).__name__} on {self.data.spec.name}, seed {self.cfg.seed}"
-        made = of_the_test(self.data, self.targets, self.said, title=f"Test of {title}")
-        if self.records.rows:
-            made["learning curves"] = learning_curves(self.records.history(), best_epoch=best, title=title)
-        for name, figure in made.items():
-            save(figure, self.folder / "figures" / f"{name.replace(' ', '_')}.png")
+        outcome = Outcome(
+            self.data,
+            self.model,
+            self.targets,
+            self.said,
+            self.records.history(),
+            best,
+            title_of(self.model, self.cfg),
+        )
+        for name, draw in outcome.drawings().items():
+            figure = draw()
+            save(figure, RunFolder(self.folder).figure(name))
             for board in self.boards:
                 board.log_figure(name, figure)
+        if confused := outcome.confusions():
+            for board in self.boards:
+                board.log_text("most confused", "\n".join(f"- {words}" for words in confused))
 
     def _finish_tensorboard(self) -> None:
         settings = told_settings(self.cfg, self.told)
