@@ -73,6 +73,7 @@ def sum_up(folder: Path) -> bool:
         Whether any run came to its end.
     """
     from cnnlab.report.comparison import screen, write
+    from cnnlab.report.study_pictures import draw
     from cnnlab.study.comparison import compare
     from cnnlab.study.runs import find_runs
 
@@ -81,5 +82,6 @@ def sum_up(folder: Path) -> bool:
         return False
     comparison = compare(runs)
     write(comparison, runs, folder)
+    draw(comparison, folder)
     print(f"\n{screen(comparison)}\nstudy: {folder}", flush=True)
     return comparison.best is not None

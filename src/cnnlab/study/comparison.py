@@ -9,7 +9,7 @@ from cnnlab.study.differences import Difference, difference
 from cnnlab.study.groups import Group, grouped
 from cnnlab.study.runs import COUNTING, StudyRun
 
-HIGHER_IS_BETTER = ("accuracy", "top_5_accuracy", "f1_macro", "auroc", "r2", "psnr", "ssim")
+HIGHER_IS_BETTER = ("accuracy",)  # of what trainings are followed by
 TOP = 5
 
 
