@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
@@ -10,6 +11,10 @@ from hydra.core.override_parser.types import Quote, QuotedString
 
 from cnnlab.config.compose import compose
 from cnnlab.errors import UserError
+
+if TYPE_CHECKING:
+    from cnnlab.study.comparison import Comparison
+    from cnnlab.study.runs import StudyRun
 
 LOCK = ".lock"
 
@@ -67,21 +72,33 @@ def _remove_if_unused(folder: Path) -> None:
 
 
 def sum_up(folder: Path) -> bool:
-    """Write the study's table and its runs as CSV into its folder, and print the best and the answer.
+    """Publish a study in its folder, and print the best and the answer.
 
     Returns:
         Whether any run came to its end.
     """
-    from cnnlab.report.comparison import screen, write
-    from cnnlab.report.study_pictures import draw
-    from cnnlab.study.comparison import compare
+    from cnnlab.report.comparison import screen
     from cnnlab.study.runs import find_runs
 
     runs = find_runs(folder)
     if not runs:
         return False
-    comparison = compare(runs)
-    write(comparison, runs, folder)
-    draw(comparison, folder)
+    comparison = published(runs, folder)
     print(f"\n{screen(comparison)}\nstudy: {folder}", flush=True)
     return comparison.best is not None
+
+
+def published(runs: Sequence["StudyRun"], folder: Path, by: Sequence[str] = ()) -> "Comparison":
+    """Compare runs, and write the table, all runs as CSV, and the figures into a folder.
+
+    Raises:
+        UserError: for a setting in ``by`` that no run has.
+    """
+    from cnnlab.report.comparison import write
+    from cnnlab.report.study_pictures import draw
+    from cnnlab.study.comparison import compare
+
+    comparison = compare(runs, by)
+    write(comparison, runs, folder)
+    draw(comparison, folder)
+    return comparison

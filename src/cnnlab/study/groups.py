@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from cnnlab.config.compose import compose
+from cnnlab.config.conf import HYDRA
 from cnnlab.config.conf import groups as config_groups
 from cnnlab.errors import UserError, did_you_mean
 from cnnlab.study.runs import COUNTING, StudyRun, flat
@@ -145,7 +146,7 @@ def varied(seen: Sequence[_Seen]) -> list[str]:
 
 def choices_typed(run: StudyRun) -> tuple[str, ...]:
     """Which options of config groups were typed for a run."""
-    known = {key for key in config_groups() if key != "hydra"}
+    known = {key for key in config_groups() if not key.startswith(HYDRA)}
     words = (word.partition("=") for word in run.told)
     return tuple(f"{key}={option}" for key, _, option in words if key in known and _is_plain(option))
 
