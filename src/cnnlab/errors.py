@@ -3,12 +3,29 @@
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 1000  # signs of a message
+
 
 class UserError(Exception):
-    """A mistake of the person who typed: one sentence that says what, where and what is allowed.
+    r"""A mistake of the person who typed: one sentence that says what, where and what is allowed.
 
-    The command line prints the message alone and exits with code 2.
+    The command line prints the message alone and exits with code 2. It often quotes a stranger's file: what
+    would move a terminal's cursor or begin a line is written as Python writes it, and the middle of a long
+    message is left out.
+
+    Examples:
+        >>> str(UserError("table.csv: 'a\x1b[2Jb' is not a number"))
+        "table.csv: 'a\\x1b[2Jb' is not a number"
+        >>> len(str(UserError("x" * 10_000)))
+        1000
     """
+
+    def __init__(self, message: str) -> None:
+        shown = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in message)
+        if len(shown) > _LONGEST:
+            half = _LONGEST // 2
+            shown = f"{shown[: half - 5]} ... {shown[-half:]}"
+        super().__init__(shown)
 
 
 class TrainingError(Exception):

@@ -1,28 +1,30 @@
-"""Packages that only some commands need, and that are installed when they are asked for."""
+"""Packages that only some features need, and the sentence that says how to install them."""
 
 import importlib
-from typing import Any
+from types import ModuleType
 
 from cnnlab.errors import UserError
 
 
-def needed(module: str, extra: str) -> Any:  # noqa: ANN401 - a module without type information
-    """Import a package of an extra.
+def extra(module: str, name: str) -> ModuleType:
+    """Import a package that an extra of cnnlab installs.
 
     Args:
-        module: what is imported.
-        extra: which of ``pyproject.toml`` brings it.
+        module: to import.
+        name: of the extra.
 
     Raises:
-        UserError: where it is missing; the sentence says what to install.
+        UserError: if it is not installed.
 
     Examples:
-        >>> needed("no_such_package", "explain")
+        >>> extra("json", "export").__name__
+        'json'
+        >>> extra("no_such_package", "export")
         Traceback (most recent call last):
-        cnnlab.errors.UserError: no_such_package is not installed; pip install 'cnnlab[explain]' brings it.
+        cnnlab.errors.UserError: no_such_package is not installed; pip install 'cnnlab[export]' installs it.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        name = module.partition(".")[0]
-        raise UserError(f"{name} is not installed; pip install 'cnnlab[{extra}]' brings it.") from error
+        package = module.partition(".")[0]
+        raise UserError(f"{package} is not installed; pip install 'cnnlab[{name}]' installs it.") from error

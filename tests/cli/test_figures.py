@@ -41,6 +41,13 @@ def test_a_run_draws_what_fits_its_data(trained, tabular):
     assert stems(tabular / "figures") == expected | {"roc_and_precision_recall"}
 
 
+def test_outputs_of_a_squared_error_have_no_calibration(tmp_path):
+    words = ["data=digits", "data.size=8", *QUICK, "model=mlp", "model.loss=mse", "model.hidden=[8]"]
+    run(compose(words), tmp_path / "mse")
+    assert "calibration" not in stems(tmp_path / "mse" / "figures")
+    assert "most_confident_mistakes" in stems(tmp_path / "mse" / "figures")
+
+
 def test_figures_are_drawn_again_as_they_were(cnnlab, trained, tmp_path):
     code, out, err = cnnlab("figures", str(trained), "--to", "again")
     assert (code, err) == (0, "")

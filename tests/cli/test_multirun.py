@@ -58,7 +58,7 @@ def test_a_job_that_fails_is_recorded_and_the_others_run(cnnlab, tmp_path):
 
 
 def test_a_bug_in_one_job_does_not_end_the_study(cnnlab, monkeypatch, tmp_path):
-    def broken(cfg, folder, told):
+    def broken(cfg, folder, **_):
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr("cnnlab.training.run.run", broken)
@@ -71,7 +71,7 @@ def test_a_bug_in_one_job_does_not_end_the_study(cnnlab, monkeypatch, tmp_path):
 
 
 def test_ctrl_c_ends_the_whole_study(cnnlab, monkeypatch):
-    def interrupted(cfg, folder, told):
+    def interrupted(cfg, folder, **_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("cnnlab.training.run.run", interrupted)

@@ -10,7 +10,7 @@ from cnnlab.data.spec import DataSpec
 from cnnlab.errors import UserError
 from cnnlab.models.mlp import MLPModule
 from cnnlab.training.attribution import attributions
-from cnnlab.training.run import build
+from cnnlab.training.build import build
 
 SMALL = ["data=digits", "data.size=8"]
 CONV = ["model=convnet", "model.features=[4,P,6]", "model.classifier=[]", "model.preprocess=[scale]"]
@@ -65,6 +65,6 @@ def test_one_output_speaks_for_either_of_two_classes():
 def test_a_missing_package_names_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "captum.attr", None)
     with pytest.raises(
-        UserError, match=r"captum is not installed; pip install 'cnnlab\[explain\]' brings it"
+        UserError, match=r"captum is not installed; pip install 'cnnlab\[explain\]' installs it"
     ):
         attributions(built(*CONV), IMAGE, 0)

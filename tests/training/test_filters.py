@@ -4,8 +4,8 @@ import torch.nn.functional as F
 from numpy.testing import assert_allclose
 
 from cnnlab.config.compose import compose
+from cnnlab.training.build import build
 from cnnlab.training.filters import dense_filters, first_and_last
-from cnnlab.training.run import build
 
 IMAGES = torch.randint(0, 256, (3, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 

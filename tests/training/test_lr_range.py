@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from cnnlab.config.compose import compose
+from cnnlab.training.build import build
 from cnnlab.training.lr_range import lr_range_test
-from cnnlab.training.run import build
 
 # Gradient descent on a parabola: each step is known in closed form.
 WORDS = [

@@ -18,9 +18,10 @@ from cnnlab.config.compose import compose
 from cnnlab.data import tables
 from cnnlab.data.digits import read_digits
 from cnnlab.figures.images import CELL, GAP, HEADING_HEIGHT, NAME_WIDTH
+from cnnlab.training.build import build
 from cnnlab.training.checkpoints import BestAndLast
 from cnnlab.training.pictures import Outcome, first_batch
-from cnnlab.training.run import build, run
+from cnnlab.training.run import run
 
 
 @pytest.fixture(scope="module")

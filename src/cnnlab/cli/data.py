@@ -178,8 +178,8 @@ def _known(name: str, folders: Sequence[str]) -> tuple[str, str, str, str]:
     """Kind, shape, outputs and state of a data set, as far as they are known without its files."""
     cfg = compose([f"data={name}"]).data
 
-    from cnnlab.config.check import locate
     from cnnlab.config.make import make
+    from cnnlab.config.targets import locate
     from cnnlab.data.stored import ImageDataModule
 
     needed = OmegaConf.missing_keys(cfg)

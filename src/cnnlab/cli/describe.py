@@ -22,19 +22,14 @@ def main(words: Sequence[str]) -> int:
     Raises:
         UserError: if the config is wrong, or the network cannot take the data.
     """
-    parser = Arguments("describe", "describe GROUP=OPTION KEY=VALUE ... --picture FILE.png|svg|pdf")
-    parser.add_argument("--picture", type=Path)
-    arguments, overrides = parser.parse_known_args(list(words))
-    picture: Path | None = arguments.picture
-    if picture is not None and picture.suffix not in FORMATS:
-        raise UserError(f"describe --picture {picture}: its name must end in {', '.join(FORMATS)}.")
+    picture, overrides = parse(words)
     cfg = compose(overrides)
 
     from rich.console import Console
 
     from cnnlab.config.check import check
     from cnnlab.models.describe import describe
-    from cnnlab.training.run import build
+    from cnnlab.training.build import build
 
     check(cfg)
     data, model = build(cfg)
@@ -47,6 +42,21 @@ def main(words: Sequence[str]) -> int:
     if picture is not None:
         draw(model, picture)
     return 0
+
+
+def parse(words: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """Part the picture's place from the overrides.
+
+    Raises:
+        UserError: for a picture of another format.
+    """
+    parser = Arguments("describe", "describe GROUP=OPTION KEY=VALUE ... --picture FILE.png|svg|pdf")
+    parser.add_argument("--picture", type=Path)
+    arguments, overrides = parser.parse_known_args(list(words))
+    picture: Path | None = arguments.picture
+    if picture is not None and picture.suffix not in FORMATS:
+        raise UserError(f"describe --picture {picture}: its name must end in {', '.join(FORMATS)}.")
+    return picture, overrides
 
 
 def draw(model: "NetworkModule", picture: Path) -> None:

@@ -1,14 +1,15 @@
 """``explain``: which parts of an image speak for what a network says of it."""
 
 import sys
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnnlab.cli.arguments import Arguments
-from cnnlab.cli.figures import write
+from cnnlab.cli.figures import with_picture_flags, write
 from cnnlab.errors import UserError, reason
-from cnnlab.extras import needed
+from cnnlab.extras import extra
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,16 +46,9 @@ def main(words: Sequence[str]) -> int:
     Raises:
         UserError: for a run that is not of classes on images, or a test image that is not there.
     """
-    parser = Arguments("explain", USAGE)
-    parser.add_argument("words", nargs="*")
-    parser.add_argument("--test", type=int, nargs="+", default=[])
-    parser.add_argument("--to", type=Path)
-    parser.add_argument("--dark", action="store_true")
-    arguments = parser.parse_intermixed_args(list(words))
-    if not arguments.words or (len(arguments.words) == 1 and not arguments.test):
-        parser.error("a run and an image are needed")
+    arguments = parse(words)
     run, *files = map(Path, arguments.words)
-    needed("captum.attr", "explain")
+    extra("captum.attr", "explain")
 
     from cnnlab.training.folder import FIGURES, file_name
     from cnnlab.training.restored import restore
@@ -68,6 +62,19 @@ def main(words: Sequence[str]) -> int:
     for asked in [*of_the_test, *readable]:
         write(_figure(model, asked), folder / file_name(f"explained {asked.name}"), dark=arguments.dark)
     return MISTAKE if len(readable) < len(files) else 0
+
+
+def parse(words: Sequence[str]) -> Namespace:
+    """Part the run and the files, which are ``words``, from flags.
+
+    Raises:
+        UserError: for a flag that there is not, or where a run or an image is missing.
+    """
+    parser = with_picture_flags(Arguments("explain", USAGE))
+    arguments = parser.parse_intermixed_args(list(words))
+    if not arguments.words or (len(arguments.words) == 1 and not arguments.test):
+        parser.error("a run and an image are needed")
+    return arguments
 
 
 def _of_the_test(data: "DataModule", positions: Sequence[int]) -> Iterator[Asked]:
@@ -111,12 +118,14 @@ def _figure(model: "NetworkModule", asked: Asked) -> "Figure":
 
     from cnnlab.figures.explanations import explanation
     from cnnlab.training.attribution import attributions
+    from cnnlab.training.pictures import are_probabilities
 
     with torch.inference_mode():
         shares = model.objective.outputs_for_users(model(asked.raw[None].to(model.device)))[0].cpu()
     names = model.spec.class_names
+    as_text = "{:.1%}".format if are_probabilities(shares[None]) else "{:.2f}".format
     explained = {
-        f"{names[label]}, {shares[label]:.1%}": attributions(model, asked.raw, int(label))
+        f"{names[label]}, {as_text(float(shares[label]))}": attributions(model, asked.raw, int(label))
         for label in shares.topk(min(CLASSES, len(names))).indices
     }
     title = f"{asked.name}, truly {asked.true}" if asked.true else asked.name

@@ -1,5 +1,6 @@
 """``figures``: a run's figures, drawn once more from its folder."""
 
+from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,14 +20,7 @@ def main(words: Sequence[str]) -> int:
     Raises:
         UserError: for a folder that is no run, or a figure that it does not have.
     """
-    parser = Arguments("figures", USAGE)
-    parser.add_argument("words", nargs="*")
-    parser.add_argument("--to", type=Path)
-    parser.add_argument("--test", type=int, nargs="+", default=[])
-    parser.add_argument("--dark", action="store_true")
-    arguments = parser.parse_intermixed_args(list(words))
-    if not arguments.words:
-        parser.error("a run folder is needed")
+    arguments = parse(words)
     run, typed = Path(arguments.words[0]), arguments.words[1:]
 
     from cnnlab.training.folder import FIGURES, file_name
@@ -41,6 +35,28 @@ def main(words: Sequence[str]) -> int:
     if any("confus" in name for name in names):
         print("\n".join(["most confused:", *(f"  {words}" for words in outcome.confusions())]))
     return 0
+
+
+def parse(words: Sequence[str]) -> Namespace:
+    """Part the run and the names of its figures, which are ``words``, from flags.
+
+    Raises:
+        UserError: for a flag that there is not, or where no run is named.
+    """
+    parser = with_picture_flags(Arguments("figures", USAGE))
+    arguments = parser.parse_intermixed_args(list(words))
+    if not arguments.words:
+        parser.error("a run folder is needed")
+    return arguments
+
+
+def with_picture_flags(parser: Arguments) -> Arguments:
+    """Add what all verbs that draw of a run can be told."""
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("--to", type=Path)
+    parser.add_argument("--test", type=int, nargs="+", default=[])
+    parser.add_argument("--dark", action="store_true")
+    return parser
 
 
 def write(figure: "Figure", path: Path, *, dark: bool) -> None:

@@ -3,11 +3,10 @@
 import json
 import logging
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +23,11 @@ if TYPE_CHECKING:
     from pytorch_lightning import Callback
 
     from cnnlab.training.result import Result
+    from cnnlab.training.resuming import Start
 
 IN_THIS_PROCESS = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 SEARCH = "hydra_plugins.cnnlab_search.SearchSweeper"
+INTERRUPTED = "interrupted"
 WATCH_SECONDS = 1.0
 log = logging.getLogger("cnnlab")
 
@@ -88,18 +89,19 @@ def run_job(cfg: DictConfig, jobs: int) -> float | None:
     state = HydraConfig.get()
     folder = Path(state.runtime.output_dir)
     if state.mode != RunMode.MULTIRUN:
-        return followed(_run(cfg, folder, shows=True))
+        return followed(_run(cfg, folder, None))
     number = f"job {state.job.num + 1}/{jobs}"
-    if (before := finished_before(cfg, folder)) is not None:
+    before, start = left_before(cfg, folder)
+    if before is not None:
         print(f"{number}: finished before, in {folder}", flush=True)
         return followed(before)
-    print(f"{number}: {' '.join(state.overrides.task)}", flush=True)
-    alone = state.launcher._target_ == IN_THIS_PROCESS
+    on = "" if start is None or start.path is None else f" (goes on from step {start.step})"
+    print(f"{number}: {' '.join(state.overrides.task)}{on}", flush=True)
     try:
-        if alone:
-            return followed(_run(cfg, folder, shows=True))
+        if state.launcher._target_ == IN_THIS_PROCESS:
+            return followed(_run(cfg, folder, start))
         with one_of_several(folder):
-            result = _run(cfg, folder, shows=False)
+            result = _run(cfg, folder, start)
     except Pruned:
         raise
     except Exception as error:
@@ -111,34 +113,14 @@ def run_job(cfg: DictConfig, jobs: int) -> float | None:
     return followed(result)
 
 
-def _run(cfg: DictConfig, folder: Path, *, shows: bool) -> "Result":
+def _run(cfg: DictConfig, folder: Path, start: "Start | None") -> "Result":
     told = list(HydraConfig.get().overrides.task)
     log.info("started: %s", " ".join(told) or "without overrides")
 
-    from cnnlab.training.folder import RunFolder
+    from cnnlab.cli.ending import ended
     from cnnlab.training.run import run
 
-    try:
-        result = run(cfg, folder, told=told, callbacks=_of_a_search())
-    except Pruned as error:
-        log.info("%s", error)
-        raise
-    except Exception as error:
-        log.error("failed: %s", error, exc_info=not isinstance(error, (UserError, TrainingError)))
-        raise
-    except (KeyboardInterrupt, SystemExit):
-        last = RunFolder(folder).last
-        where = f"the last checkpoint is {last}" if last.exists() else "there is no checkpoint yet"
-        log.warning("interrupted; %s", where)
-        print(f"cnnlab: {where}; the folder is {folder}", file=sys.stderr)
-        raise
-
-    from cnnlab.cli.summary import show
-
-    log.info("finished: %d epochs, test %s", result.epochs, result.test)
-    if shows:
-        show(result, folder)
-    return result
+    return ended(lambda: run(cfg, folder, told=told, start=start, callbacks=_of_a_search()), folder)
 
 
 def _of_a_search() -> "list[Callback]":
@@ -159,17 +141,28 @@ def followed(result: "Result") -> float | None:
     return result.val.get((result.followed or "").removeprefix("val/"))
 
 
-def finished_before(cfg: DictConfig, folder: Path) -> "Result | None":
-    """What a run of the same config left in this folder; without one, remains of another are removed."""
+def left_before(cfg: DictConfig, folder: Path) -> "tuple[Result | None, Start | None]":
+    """What an earlier start of the study left in this folder.
+
+    Returns:
+        The result of a finished run of the same config, or the state from which an interrupted one goes on.
+        Without either, remains of another run are removed.
+    """
     from cnnlab.training.folder import RunFolder
     from cnnlab.training.result import Result, config_fingerprint
+    from cnnlab.training.resuming import latest
 
-    place = RunFolder(folder)
-    found = place.result()
-    if found and found["status"] == "finished" and found["config_fingerprint"] == config_fingerprint(cfg):
-        return Result(**found)
+    place, asked = RunFolder(folder), config_fingerprint(cfg)
+    with suppress(UserError):  # nothing there, or nothing that can be read
+        found = place.result() or {}
+        if found.get("status") == "finished" and found.get("config_fingerprint") == asked:
+            return Result(**found), None
+        if found.get("status", INTERRUPTED) == INTERRUPTED and config_fingerprint(place.config()) == asked:
+            start = latest(place)
+            if start.path is not None:
+                return None, start
     place.clear()
-    return None
+    return None, None
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """``lr``: find a learning rate, by a range test on a fresh network."""
 
 import tempfile
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,23 +20,8 @@ def main(words: Sequence[str]) -> int:
     Raises:
         UserError: for a wrong flag or setting.
     """
-    parser = Arguments("lr", USAGE)
-    parser.add_argument("--from", dest="lowest", type=float, default=1e-6)
-    parser.add_argument("--to", dest="highest", type=float, default=10.0)
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--picture", type=Path)
-    arguments, overrides = parser.parse_known_args(list(words))
-    if not 0 < arguments.lowest < arguments.highest < float("inf"):
-        raise UserError(
-            f"lr --from {arguments.lowest:g} --to {arguments.highest:g}: rates are above 0, and rise."
-        )
-    if arguments.steps < FEWEST_STEPS:
-        raise UserError(f"lr --steps {arguments.steps}: at least {FEWEST_STEPS}.")
+    arguments, overrides = parse(words)
     picture: Path | None = arguments.picture
-    if picture is not None and picture.suffix != ".png":
-        raise UserError(f"lr --picture {picture}: its name must end in .png.")
-    if picture is not None and picture.exists():
-        raise UserError(f"lr --picture {picture}: it is there already, and nothing is overwritten.")
     cfg = compose(overrides)
 
     from cnnlab.cli.rehearsal import rehearse
@@ -68,6 +54,32 @@ def main(words: Sequence[str]) -> int:
     else:
         print(f"{said}; the loss fell fastest at {suggestion:.2g}: optimizer.lr={suggestion:.2g}")
     return 0
+
+
+def parse(words: Sequence[str]) -> tuple[Namespace, list[str]]:
+    """Part flags from settings, which come second.
+
+    Raises:
+        UserError: for a range that does not rise, too few steps, or a picture that cannot be.
+    """
+    parser = Arguments("lr", USAGE)
+    parser.add_argument("--from", dest="lowest", type=float, default=1e-6)
+    parser.add_argument("--to", dest="highest", type=float, default=10.0)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--picture", type=Path)
+    arguments, overrides = parser.parse_known_args(list(words))
+    if not 0 < arguments.lowest < arguments.highest < float("inf"):
+        raise UserError(
+            f"lr --from {arguments.lowest:g} --to {arguments.highest:g}: rates are above 0, and rise."
+        )
+    if arguments.steps < FEWEST_STEPS:
+        raise UserError(f"lr --steps {arguments.steps}: at least {FEWEST_STEPS}.")
+    picture: Path | None = arguments.picture
+    if picture is not None and picture.suffix != ".png":
+        raise UserError(f"lr --picture {picture}: its name must end in .png.")
+    if picture is not None and picture.exists():
+        raise UserError(f"lr --picture {picture}: it is there already, and nothing is overwritten.")
+    return arguments, overrides
 
 
 def _free(path: Path) -> Path:

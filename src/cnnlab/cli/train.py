@@ -16,6 +16,7 @@ from cnnlab.cli.study import held, study_folder, sum_up, told_folder
 from cnnlab.config import conf
 from cnnlab.config.compose import CONFIG_NAME, REFUSALS, compose, expand
 from cnnlab.config.explain import explain
+from cnnlab.config.launching import compose_job
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.errors import UserError, did_you_mean
 from cnnlab.study.space import is_search, read_space
@@ -148,7 +149,7 @@ def check_jobs(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
     configs = []
     for job in jobs:
         with _named(job, multirun):
-            configs.append(compose(job))
+            configs.append(compose_job(job))
 
     from cnnlab.cli.rehearsal import rehearse  # imports torch, which composing does not need
     from cnnlab.config.check import check

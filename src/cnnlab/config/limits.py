@@ -36,6 +36,7 @@ LIMITS: dict[str, Any] = {
     "trainer.gradient_clip_val": NotNegative | None,
     "callbacks.checkpoint.monitor": Monitor | Literal["auto"],
     "callbacks.checkpoint.mode": Mode,
+    "callbacks.checkpoint.filename": Literal["best"],  # a path would lead out of the run folder
     "callbacks.early_stopping.monitor": Monitor | Literal["auto"],
     "callbacks.early_stopping.mode": Mode,
     "callbacks.early_stopping.patience": Count,

@@ -8,8 +8,8 @@ from typing import ClassVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from cnnlab.data.ragged import Cut, Padding
-from cnnlab.data.reviews import FIRST_WORD
 from cnnlab.data.spec import DataSpec
+from cnnlab.data.vocabulary import FIRST_WORD
 
 MOST_NUMBERS = 1 << 27  # of one sample
 

@@ -31,7 +31,7 @@ SHAPE = (1, 28, 28)
 PIXELS = math.prod(SHAPE)
 
 _UINT8 = 8  # the type that the third byte of an IDX file names
-_LARGEST = 2**31  # bytes; a damaged header declares more
+_LARGEST = 2**28  # bytes; the training images have 47 million, a damaged header declares more
 
 # Of the decompressed files: the same arrays compressed anew are still the official ones.
 _CONTENT_MD5 = {

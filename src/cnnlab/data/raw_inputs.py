@@ -15,9 +15,10 @@ from cnnlab.data.decoding import decode
 from cnnlab.data.folder import IMAGE_SUFFIXES
 from cnnlab.data.input_format import Column, InputFormat
 from cnnlab.data.ragged import Ragged
-from cnnlab.data.reviews import FIRST_WORD, UNKNOWN, tokenize
+from cnnlab.data.reviews import tokenize
 from cnnlab.data.sheet import Sheet, as_list, number_of, read_sheet
 from cnnlab.data.text import Texts
+from cnnlab.data.vocabulary import encoder
 from cnnlab.errors import UserError, did_you_mean, reason
 
 SUFFIXES = {"image": IMAGE_SUFFIXES, "tabular": (".csv",), "tokens": (".txt",), "counts": (".txt",)}
@@ -108,8 +109,8 @@ def _said(samples: Tensor) -> str:
 
 
 def _texts(form: InputFormat, texts: Sequence[str]) -> Tensor:
-    ids = {word: number for number, word in enumerate(form.vocabulary, FIRST_WORD)}
-    split = [[ids.get(word, UNKNOWN) for word in tokenize(text)] for text in texts]
+    encode = encoder(form.vocabulary)
+    split = [encode(tokenize(text)) for text in texts]
     offsets = np.cumsum([0, *map(len, split)], dtype=np.int64)
     ragged = Ragged(
         torch.tensor([number for text in split for number in text], dtype=torch.int32),

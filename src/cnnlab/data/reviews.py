@@ -1,28 +1,21 @@
 """IMDB's film reviews, as words and as token ids (https://ai.stanford.edu/~amaas/data/sentiment)."""
 
-import gzip
 import itertools
 import os
 import re
-import tarfile
-import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnlab.data.raw import check_md5, download
-from cnnlab.errors import UserError, reason
-
-UNKNOWN = 1
-"""The id of every word that is not in the vocabulary."""
-
-FIRST_WORD = 2
-"""The id of the commonest word."""
+from cnnlab.data.archives import read_members
+from cnnlab.data.raw import check_md5, download, read_plain
+from cnnlab.data.vocabulary import FIRST_WORD, UNKNOWN, Numbered, commonest
+from cnnlab.errors import UserError
 
 REVIEW_CLASSES = ("neg", "pos")
 REVIEW_SPLITS = ("train", "test")
@@ -58,7 +51,8 @@ class ReviewSplit:
     """The token ids of one split's reviews.
 
     Args:
-        ids: int32 ``(tokens,)``, one review after the other: 1 for an unknown word, from 2 on words.
+        ids: int32 ``(tokens,)``, one review after the other: 1 for an unknown word, from 2 on words, and
+            behind these its n-grams.
         offsets: int64 ``(n + 1,)``; review ``i`` is ``ids[offsets[i]:offsets[i + 1]]``.
         labels: int64 ``(n,)``, an index into ``REVIEW_CLASSES``.
         bad_bytes: bytes that are no UTF-8; replacement characters stand for them.
@@ -140,8 +134,8 @@ def tokenize(text: str) -> list[str]:
     return [word for word in spaced.split(" ") if word]
 
 
-def encode_reviews(texts: Mapping[str, ReviewTexts], words: int = 10_000) -> Reviews:
-    """Turn reviews into token ids by the commonest words of ``train``.
+def encode_reviews(texts: Mapping[str, ReviewTexts], words: int = 10_000, ngrams: int = 1) -> Reviews:
+    """Turn reviews into token ids by the commonest words, or words and n-grams, of ``train``.
 
     Id 0 is padding and stands in no review, id 1 is every unknown word, and 2 to ``words - 1`` are the
     ``words - 2`` commonest words of train, the commonest first, equally common ones by their letters. So
@@ -151,6 +145,8 @@ def encode_reviews(texts: Mapping[str, ReviewTexts], words: int = 10_000) -> Rev
     Args:
         texts: the splits; ``train`` is one of them.
         words: number of ids. A train split of few words leaves the last of them without a word.
+        ngrams: words in the longest run of neighbours that may get an id; 1 is single words alone. The ids
+            of a review's runs stand behind those of its words; runs that have none are left out.
 
     Returns:
         The same splits in the same order.
@@ -173,13 +169,10 @@ def encode_reviews(texts: Mapping[str, ReviewTexts], words: int = 10_000) -> Rev
     numbers: defaultdict[str, int] = defaultdict(itertools.count().__next__)
     numbered = {name: _number_words(split.texts, numbers) for name, split in texts.items()}
     spelled = list(numbers)
-    frequency = np.bincount(numbered["train"][0], minlength=len(spelled))
-    commonest = _commonest(frequency, spelled, words - FIRST_WORD)
-    id_of = np.full(len(spelled), UNKNOWN, np.int32)
-    id_of[commonest] = np.arange(FIRST_WORD, FIRST_WORD + len(commonest))
+    vocabulary = commonest(numbered["train"][0], spelled, words - FIRST_WORD, ngrams)
     splits = {}
-    for name, (tokens, lengths, bad_bytes) in numbered.items():
-        ids = id_of[tokens]
+    for name, (tokens, bad_bytes) in numbered.items():
+        ids, lengths = vocabulary.encode(tokens, len(spelled))
         splits[name] = ReviewSplit(
             ids=ids,
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
@@ -188,7 +181,7 @@ def encode_reviews(texts: Mapping[str, ReviewTexts], words: int = 10_000) -> Rev
             empty=int((lengths == 0).sum()),
             unknown_words=int((ids == UNKNOWN).sum()),
         )
-    return Reviews(splits, tuple(spelled[number] for number in commonest))
+    return Reviews(splits, vocabulary.spelled)
 
 
 def _from_folder(folder: Path) -> Iterator[tuple[str, str, str, bytes]]:
@@ -197,43 +190,15 @@ def _from_folder(folder: Path) -> Iterator[tuple[str, str, str, bytes]]:
         try:
             for file in os.listdir(reviews) if reviews.is_dir() else ():
                 if _FILE.fullmatch(file):
-                    yield split, name, file, (reviews / file).read_bytes()
+                    yield split, name, file, read_plain(reviews / file, _LARGEST)
         except OSError as error:
             raise UserError(f"{error.filename} cannot be read: {error.strerror or error}") from error
 
 
 def _from_archive(archive: Path) -> Iterator[tuple[str, str, str, bytes]]:
-    try:
-        with (
-            gzip.open(archive) if archive.suffix == ".gz" else archive.open("rb") as stream,
-            tarfile.open(fileobj=stream, mode="r:") as tar,
-        ):
-            for member in tar:
-                place = _MEMBER.fullmatch(member.name)
-                if place is None:
-                    continue
-                if member.size > _LARGEST:
-                    raise UserError(
-                        f"{archive} is damaged: {member.name} declares {member.size} bytes; fetch it anew"
-                    )
-                review = tar.extractfile(member) if member.isreg() else None
-                if review is None:
-                    raise UserError(f"{archive}: {member.name} is not a plain file")
-                yield place[1], place[2], place[3], review.read()
-            if not _ends_in_zeros(cast(BinaryIO, stream)):
-                raise UserError(f"{archive} is damaged: it ends too early; fetch it anew")
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{archive} cannot be read ({reason(error)}); fetch it anew") from error
-
-
-def _ends_in_zeros(stream: BinaryIO) -> bool:
-    # Two blocks of zeros end an archive. tarfile takes any header that it cannot read for the first of them.
-    second = False
-    while block := stream.read(2**20):
-        if block.strip(b"\0"):
-            return False
-        second = True
-    return second
+    for name, content in read_members(archive, lambda name: _MEMBER.fullmatch(name) is not None, _LARGEST):
+        place = cast(re.Match[str], _MEMBER.fullmatch(name))
+        yield place[1], place[2], place[3], content
 
 
 def _check_number(number: int, where: Path, what: str, verify: bool) -> None:
@@ -256,10 +221,8 @@ def _number_and_name(file: str) -> tuple[int, str]:
     return int(file.split("_")[0]), file
 
 
-def _number_words(
-    texts: Sequence[bytes], numbers: Mapping[str, int]
-) -> tuple[NDArray[np.int32], NDArray[np.int64], int]:
-    """Return the number of each word, of how many words each text is, and how many bytes were no UTF-8."""
+def _number_words(texts: Sequence[bytes], numbers: Mapping[str, int]) -> tuple[Numbered, int]:
+    """Return the number of each word, and how many bytes were no UTF-8."""
     pieces, bad_bytes = [np.empty(0, np.int32)], 0
     for text in texts:
         try:
@@ -270,9 +233,4 @@ def _number_words(
         words = tokenize(decoded)
         pieces.append(np.fromiter(map(numbers.__getitem__, words), np.int32, len(words)))
     lengths = np.array([len(piece) for piece in pieces[1:]], np.int64)
-    return np.concatenate(pieces), lengths, bad_bytes
-
-
-def _commonest(frequency: NDArray[np.int64], words: Sequence[str], most: int) -> list[int]:
-    present = (int(number) for number in np.flatnonzero(frequency))
-    return sorted(present, key=lambda number: (-int(frequency[number]), words[number]))[:most]
+    return Numbered(np.concatenate(pieces), lengths), bad_bytes

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -98,7 +99,7 @@ def read_sheet(
     else:
         first = [""] * width
     columns = list(names) or [field or f"column{number}" for number, field in enumerate(first, 1)]
-    twice = [name for name in columns if columns.count(name) > 1]
+    twice = [name for name, count in Counter(columns).items() if count > 1]
     if twice:
         where = "data.names" if names else f"{path}, line {line}"
         raise UserError(f"{where} names {twice[0]!r} twice; data.names=[...] can name all {width} columns.")

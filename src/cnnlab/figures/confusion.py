@@ -202,7 +202,7 @@ def _write_cells(
     decimals = 1 if len(counts) <= 10 else 0
     longest = max(len(str(counts.max())), len("100%") + 2 * (decimals > 0))
     size = min(9.0, cell * POINTS_PER_INCH / (CHARACTER_WIDTH * longest))
-    luminance = image.to_rgba(image.get_array())[..., :3] @ np.array([0.2126, 0.7152, 0.0722])
+    luminance = image.to_rgba(np.ma.asarray(image.get_array()))[..., :3] @ np.array([0.2126, 0.7152, 0.0722])
     for row, column in np.argwhere(counts):
         share = float(shares[row, column])
         axes.text(

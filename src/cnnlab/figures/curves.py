@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from cnnlab.figures.style import (
     BLACK,
@@ -119,9 +119,10 @@ def _add_accuracy(axes: Axes) -> None:
     right.spines["right"].set_visible(False)
 
 
-def _other_share(percent: Floats) -> Floats:
+def _other_share(percent: ArrayLike) -> Floats:
     """What is left of the hundred: an error's accuracy, and the other way."""
-    return 100.0 - percent
+    share: Floats = 100.0 - np.asarray(percent, np.float64)
+    return share
 
 
 def _checked(history: Mapping[str, Sequence[float]]) -> dict[str, Floats]:

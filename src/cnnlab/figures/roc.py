@@ -38,18 +38,21 @@ class Thresholds(NamedTuple):
     @property
     def recall(self) -> Floats:
         """Share of the positive samples that are found, which is the true positive rate."""
-        return self.true / self.true[-1]
+        share: Floats = self.true / self.true[-1]
+        return share
 
     @property
     def false_positive_rate(self) -> Floats:
         """Share of the negative samples that are taken for positive."""
-        return self.false / self.false[-1]
+        share: Floats = self.false / self.false[-1]
+        return share
 
     @property
     def precision(self) -> Floats:
         """Share of what is taken for positive that is; 1 where nothing is taken."""
         taken = self.true + self.false
-        return np.divide(self.true, taken, out=np.ones(len(taken)), where=taken > 0)
+        share: Floats = np.divide(self.true, taken, out=np.ones(len(taken)), where=taken > 0)
+        return share
 
     @property
     def area(self) -> float:

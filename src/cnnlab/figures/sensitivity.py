@@ -166,7 +166,9 @@ def heat_map(
     axes.set_xlabel(xlabel, fontsize=TEXT_SIZE, parse_math=False)
     axes.set_ylabel(ylabel, fontsize=TEXT_SIZE, parse_math=False)
     if written:
-        luminance = drawn.to_rgba(drawn.get_array())[..., :3] @ np.array([0.2126, 0.7152, 0.0722])
+        luminance = drawn.to_rgba(np.ma.asarray(drawn.get_array()))[..., :3] @ np.array(
+            [0.2126, 0.7152, 0.0722]
+        )
         for row, column in np.argwhere(np.isfinite(mean)):
             text = f"{mean[row, column]:.3g}"
             if sd is not None and math.isfinite(sd[row, column]):

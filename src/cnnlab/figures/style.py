@@ -152,6 +152,7 @@ def pixels(figure: Figure) -> NDArray[np.uint8]:
     if not isinstance(canvas, FigureCanvasAgg):
         canvas = FigureCanvasAgg(figure)
     if figure.stale:
-        canvas.draw()
-    drawn: NDArray[np.uint8] = np.asarray(canvas.buffer_rgba())[..., :3].copy()
+        canvas.draw()  # type: ignore[no-untyped-call]
+    buffer = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
+    drawn: NDArray[np.uint8] = np.asarray(buffer)[..., :3].copy()
     return drawn

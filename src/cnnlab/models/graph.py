@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from cnnlab.errors import UserError
-from cnnlab.extras import needed
+from cnnlab.extras import extra
 
 Format = Literal["png", "svg", "pdf"]
 EXTRA = "pictures"
@@ -32,7 +32,7 @@ def network_graph(
     Raises:
         UserError: where torchview, or Graphviz's program ``dot``, is missing.
     """
-    torchview, graphviz = needed("torchview", EXTRA), needed("graphviz", EXTRA)
+    torchview, graphviz = extra("torchview", EXTRA), extra("graphviz", EXTRA)
     device = next((tensor.device for tensor in network.parameters()), torch.device("cpu"))
     sample = torch.zeros(BATCH, *input_shape, dtype=dtype, device=device)
     with warnings.catch_warnings():

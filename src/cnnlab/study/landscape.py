@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnlab.extras import needed
+from cnnlab.extras import extra
 
 Settings = Mapping[str, Sequence[str]]
 """Values as typed, one for each run, by the setting's name."""
@@ -130,7 +130,7 @@ def self_organising_map(settings: Settings, results: Sequence[float], *, seed: i
         ValueError: for fewer than 10 runs, or where no setting varies.
         UserError: where minisom is missing.
     """
-    minisom = needed("minisom", EXTRA)
+    minisom = extra("minisom", EXTRA)
     names, columns = _columns(settings, results)
     low, extent = columns.min(0), np.ptp(columns, 0)
     scaled = (columns - low) / extent

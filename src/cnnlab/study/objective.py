@@ -6,8 +6,8 @@ import torch
 from omegaconf import DictConfig
 
 from cnnlab.errors import UserError
+from cnnlab.training.build import build
 from cnnlab.training.checkpoints import AUTO, Direction, followed
-from cnnlab.training.run import build
 
 
 def followed_by(cfg: DictConfig) -> tuple[str, Direction]:

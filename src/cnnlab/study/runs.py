@@ -117,9 +117,7 @@ def _by_number(folder: Path) -> list[tuple[int, str]]:
 def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, value in node.items():
         path = f"{prefix}{key}"
-        group, _, name = path.partition(".")
-        passed = NOT_FINGERPRINTED.get(group, ())
-        if passed is None or name in passed or path == "data.seed":
+        if path in NOT_FINGERPRINTED or path == "data.seed":
             continue
         if isinstance(value, dict) and value:
             yield from _flat(value, f"{path}.")

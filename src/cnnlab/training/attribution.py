@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cnnlab.extras import needed
+from cnnlab.extras import extra
 from cnnlab.models.module import NetworkModule
 from cnnlab.training.filters import as_array, convolved
 
@@ -38,7 +38,7 @@ def attributions(model: NetworkModule, raw: Tensor, label: int) -> Mapping[str, 
     Raises:
         UserError: where captum is missing.
     """
-    captum = needed("captum.attr", EXTRA)
+    captum = extra("captum.attr", EXTRA)
 
     def score(batch: Tensor) -> Tensor:
         outputs: Tensor = model(batch)

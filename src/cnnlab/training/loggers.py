@@ -1,7 +1,6 @@
 """Where the numbers of an epoch go: metrics.csv and a line on the screen, and TensorBoard."""
 
 import csv
-import io
 import time
 from argparse import Namespace
 from collections.abc import Callable, Mapping
@@ -15,10 +14,11 @@ from pytorch_lightning.loggers import Logger
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
+from cnnlab.errors import UserError, reason
 from cnnlab.figures.style import pixels
 from cnnlab.files import write_text
+from cnnlab.training.metrics_csv import Row, as_columns, as_csv, columns, read_rows
 
-Row = dict[str, float]
 RUN_NAMES = {"watched_test": "test"}
 
 
@@ -34,9 +34,38 @@ class EpochRecords(Logger):
         super().__init__()
         self.path, self.on_epoch = path, on_epoch
         self.rows: list[Row] = []
+        self.open_row: Row = {}
         self._columns: list[str] = []
-        self._open: Row = {}
         self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken."""
+        return round(time.monotonic() - self._started, 3)
+
+    @rank_zero_only
+    def restore(self, epochs: int, seconds: float, open_row: Row) -> None:
+        """Go on with a run of which so many epochs are complete; later rows are made again.
+
+        Args:
+            epochs: of which there are checkpoints.
+            seconds: that they took.
+            open_row: what is measured already of the next one.
+
+        Raises:
+            UserError: if the file does not hold these rows.
+        """
+        self._started -= seconds
+        self.open_row = open_row
+        try:
+            rows = read_rows(self.path)
+        except (OSError, ValueError, csv.Error) as error:
+            raise UserError(f"{self.path}: the epochs before cannot be read ({reason(error)}).") from error
+        self.rows = rows[:epochs]
+        if [row.get("epoch") for row in self.rows] != list(range(1, epochs + 1)):
+            raise UserError(f"{self.path}: it does not hold the {epochs} epochs of the checkpoint.")
+        self._columns = columns(self.rows)
+        write_text(self.path, as_csv(self.rows, self._columns))
 
     @property
     def name(self) -> str:
@@ -55,15 +84,15 @@ class EpochRecords(Logger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Collect validation's means; training's come last and end the epoch's row."""
         # Seven digits are all that the float32 of Lightning's log holds.
-        self._open |= {key: float(f"{value:.7g}") for key, value in metrics.items() if key != "epoch"}
+        self.open_row |= {key: float(f"{value:.7g}") for key, value in metrics.items() if key != "epoch"}
         if "train/loss" not in metrics:
             return
         row = {
             "epoch": int(metrics["epoch"]) + 1,
-            "step": int(step or 0) + 1,
-            "seconds": round(time.monotonic() - self._started, 3),
-        } | self._open
-        self._open = {}
+            "step": int(step or 0),
+            "seconds": self.seconds,
+        } | self.open_row
+        self.open_row = {}
         self.rows.append(row)
         self._write(row)
         if self.on_epoch is not None:
@@ -81,26 +110,7 @@ class EpochRecords(Logger):
 
     def history(self) -> dict[str, list[float]]:
         """The rows as columns; a metric missing in an epoch is NaN there."""
-        return {key: [row.get(key, float("nan")) for row in self.rows] for key in columns(self.rows)}
-
-
-def columns(rows: list[Row]) -> list[str]:
-    """Names of all metrics, in the order in which they came up."""
-    return list(dict.fromkeys(key for row in rows for key in row))
-
-
-def as_csv(rows: list[Row], names: list[str] | None = None) -> str:
-    r"""Rows as the text of a CSV file with a header, of these columns or of all that came up.
-
-    Examples:
-        >>> as_csv([{"epoch": 1, "val/loss": 0.5}, {"epoch": 2, "val/loss": 0.25}])
-        'epoch,val/loss\n1,0.5\n2,0.25\n'
-    """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names or columns(rows), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+        return as_columns(self.rows)
 
 
 class TensorBoard(Logger):
@@ -114,6 +124,7 @@ class TensorBoard(Logger):
         super().__init__()
         self.folder = Path(folder)
         self._writers: dict[str, SummaryWriter] = {}
+        self._purged: int | None = None
 
     @property
     def name(self) -> str:
@@ -134,19 +145,32 @@ class TensorBoard(Logger):
     def writer(self, part: str) -> SummaryWriter:
         """Writer of one sub-run, opened when first needed."""
         if part not in self._writers:
-            self._writers[part] = SummaryWriter(str(self.folder / part))
+            # A page that is open drops what it had of these curves.
+            self._writers[part] = SummaryWriter(str(self.folder / part), purge_step=self._purged)
         return self._writers[part]
+
+    @rank_zero_only
+    def restore(self, rows: list[Row]) -> None:
+        """Write the curves of a run that goes on anew: a kill has lost what was not on disk yet."""
+        for left in self.folder.rglob("events.out.tfevents.*"):
+            left.unlink()
+        self._purged = 1
+        ended = time.time() - (rows[-1]["seconds"] if rows else 0)
+        for row in rows:
+            self._write(row, int(row["epoch"]), ended + row["seconds"])
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Write an epoch's means; the horizontal axis counts epochs."""
-        epoch = int(metrics.get("epoch", 0)) + 1
+        self._write(metrics, int(metrics.get("epoch", 0)) + 1)
+
+    def _write(self, metrics: Mapping[str, float], epoch: int, time: float | None = None) -> None:
         for key, value in metrics.items():
             part, _, tag = key.rpartition("/")
             if key == "lr":
                 part, tag = "train", "learning rate"
             if part:
-                self.writer(RUN_NAMES.get(part, part)).add_scalar(tag, value, epoch)
+                self.writer(RUN_NAMES.get(part, part)).add_scalar(tag, value, epoch, walltime=time)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Hyperparameters are written once, with the result, by :meth:`log_result`."""

@@ -16,10 +16,11 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from cnnlab.config.make import make
-from cnnlab.errors import TrainingError
+from cnnlab.errors import TrainingError, UserError
+from cnnlab.training.build import build
 from cnnlab.training.features import served
+from cnnlab.training.interruptions import Interruption, explained
 from cnnlab.training.process import settled, without_idle_warnings
-from cnnlab.training.run import build, interruptions
 from cnnlab.training.trainer import build_trainer
 
 Floats = NDArray[np.float64]
@@ -130,7 +131,7 @@ def lr_range_test(cfg: DictConfig, *, lowest: float, highest: float, steps: int,
         "enable_checkpointing": False,
     }
     test = RangeTest(lowest, highest, steps)
-    with without_idle_warnings():
+    with without_idle_warnings(), Interruption().watched():
         trainer = build_trainer(
             OmegaConf.create(settings), model.network, folder, callbacks=[test], loggers=[]
         )
@@ -139,9 +140,11 @@ def lr_range_test(cfg: DictConfig, *, lowest: float, highest: float, steps: int,
         if not model.preprocess.all_fitted:
             model.preprocess.fit(data.training_blocks(model.preprocess.block_length))
         # A loss that is no number ends a training; here it is what was looked for.
-        with settled(), interruptions(trainer), contextlib.suppress(TrainingError):
+        with settled(), explained(trainer), contextlib.suppress(TrainingError):
             trainer.fit(model, datamodule=served(data, model, trainer))
     number = len(test.losses)
+    if not number:
+        raise UserError(f"trainer.limit_train_batches={cfg.trainer.limit_train_batches}: no step was taken.")
     title = f"{type(model.network).__name__} on {data.spec.name}"
     return LossByRate(np.array(test.rates[:number]), np.array(test.losses), title)
 

@@ -29,6 +29,7 @@ CLEANED_IMAGES = 8
 CONFUSED_PAIRS, CONFUSED_IMAGES = 5, 8
 WRONG_IMAGES = 24
 ANSWERED_IMAGES = 4
+SUM_TOLERANCE = 1e-3
 
 Drawing = Callable[[], Figure]
 
@@ -114,8 +115,9 @@ class Outcome:
         drawn: dict[str, Drawing] = {
             "confusion matrix": partial(confusion_matrix, counts, names, title=title),
             "confusion matrix of counts": partial(confusion_matrix, counts, names, of="counts", title=title),
-            "calibration": partial(calibration_curve, confidence, right, title=title),
         }
+        if are_probabilities(self.outputs):
+            drawn["calibration"] = partial(calibration_curve, confidence, right, title=title)
         if not right.all():
             pictures = self.data.spec.kind == "image"
             bars = partial(confused_bars, counts, names, title=f"Most confused. {title}")
@@ -146,7 +148,8 @@ class Outcome:
         names, true = self.data.spec.class_names, self.targets.numpy()
         wrong = np.flatnonzero(said != true)
         worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:WRONG_IMAGES]
-        titles = [f"{names[true[i]]}\n→ {names[said[i]]}\n{confidence[i]:.1%}" for i in worst]
+        as_text = "{:.1%}".format if are_probabilities(self.outputs) else "{:.2f}".format
+        titles = [f"{names[true[i]]}\n→ {names[said[i]]}\n{as_text(confidence[i])}" for i in worst]
         return image_grid(self._images(worst), titles, title=f"Surest mistakes, true → said. {self.heading}")
 
     def _of_images(self) -> dict[str, Drawing]:
@@ -236,6 +239,17 @@ class Outcome:
     def _inputs(self) -> NDArray[Any]:
         inputs = [inputs.cpu() for inputs, _ in self._ready().test_dataloader()]
         return torch.cat(inputs)[: len(self.targets)].numpy()
+
+
+def are_probabilities(outputs: Tensor) -> bool:
+    """Whether all rows are shares of one; those of a squared error are not.
+
+    Examples:
+        >>> are_probabilities(torch.tensor([[0.2, 0.8]])), are_probabilities(torch.tensor([[-0.2, 1.2]]))
+        (True, False)
+    """
+    low, total = outputs.min(), outputs.sum(1)
+    return bool(low >= 0 and ((total - 1).abs() < SUM_TOLERANCE).all())
 
 
 def as_pictures(images: Tensor) -> NDArray[np.uint8]:

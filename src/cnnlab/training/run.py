@@ -2,73 +2,43 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_utilities.core.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import ModelCheckpoint
 
-from cnnlab.config.check import check, locate
+from cnnlab.config.check import check
 from cnnlab.config.make import make
 from cnnlab.data.batches import mixed_seed
-from cnnlab.data.datamodule import DataModule
-from cnnlab.errors import Pruned, TrainingError, UserError, reason
+from cnnlab.errors import Pruned, UserError
 from cnnlab.figures.style import save
 from cnnlab.models.describe import Description, describe
-from cnnlab.models.module import NetworkModule
-from cnnlab.training.checkpoints import load_weights
+from cnnlab.training.build import build
+from cnnlab.training.checkpoints import BestAndLast, load_weights
 from cnnlab.training.features import served
 from cnnlab.training.fingerprints import weights_fingerprint
 from cnnlab.training.folder import CHECKPOINTS, METRICS, PREDICTIONS, RESULT, TENSORBOARD, RunFolder
+from cnnlab.training.interruptions import INTERRUPTED, NAMES, Interruption, explained
 from cnnlab.training.loggers import EpochRecords, TensorBoard
 from cnnlab.training.pictures import Outcome, first_batch, title_of
 from cnnlab.training.process import settled, without_idle_warnings
 from cnnlab.training.result import Result, config_fingerprint, git_state, versions, write_predictions
+from cnnlab.training.resuming import RunState, Start
 from cnnlab.training.speed import Speed
 from cnnlab.training.trainer import build_trainer, epoch_teller
 
-TERMINATED = 143  # the shell's code for SIGTERM
-
-
-def build(cfg: DictConfig, *, restored: bool = False) -> tuple[DataModule, NetworkModule]:
-    """Make data module and model from a config, without touching the data's files.
-
-    The initial weights depend on the seed and the network alone.
-
-    Args:
-        cfg: a checked config.
-        restored: the weights will come from a checkpoint; pretrained ones are neither read nor fetched.
-
-    Raises:
-        UserError: if the model cannot take the data, or a value is out of range.
-    """
-    data: DataModule = make("data", cfg.data)
-    torch.manual_seed(cfg.seed)
-    fixed = getattr(locate("model", cfg.model._target_), "settings_of_restored", {}) if restored else {}
-    model: NetworkModule = make(
-        "model",
-        cfg.model,
-        spec=data.spec,
-        optimizer=make("optimizer", cfg.optimizer),
-        schedule=make("schedule", cfg.schedule),
-        **fixed,
-    )
-    try:
-        model.configure_optimizer()
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise UserError(f"optimizer: {reason(error)}") from error
-    if data.batch_size == 1 and any(isinstance(m, torch.nn.BatchNorm1d) for m in model.modules()):
-        raise UserError("data.batch_size=1: batch norm of dense layers needs two samples or more.")
-    return data, model
-
 
 def run(
-    cfg: DictConfig, folder: Path, *, told: Sequence[str] = (), callbacks: Sequence[pl.Callback] = ()
+    cfg: DictConfig,
+    folder: Path,
+    *,
+    told: Sequence[str] = (),
+    start: Start | None = None,
+    callbacks: Sequence[pl.Callback] = (),
 ) -> Result:
     """Train, test and write everything into ``folder``.
 
@@ -76,33 +46,40 @@ def run(
         cfg: a composed config.
         folder: the run folder; it is created.
         told: the overrides as typed, which TensorBoard shows beside the final metrics.
+        start: where a run that is resumed goes on; None begins a new one.
         callbacks: further ones, beside those of the config.
 
     Returns:
         What ``result.json`` says.
 
     Raises:
-        UserError: for a mistake in the config or the data.
+        UserError: for a mistake in the config or the data, or where another process trains this run.
         TrainingError: if the training itself failed.
         Pruned: if one of the callbacks gave it up.
-        KeyboardInterrupt: if it was interrupted; ``checkpoints/last.ckpt`` holds the state.
+        SystemExit: if a signal ended it, with the shell's code; ``checkpoints/last.ckpt`` holds the state.
     """
+    place, interruption = RunFolder(folder), Interruption()
+    with place.held(), interruption.watched():
+        result = Result(versions=versions(), git=git_state())
+        return _written(Run(cfg, folder, result, told, start, interruption, callbacks), place)
+
+
+def _written(run: "Run", place: RunFolder) -> Result:
+    """Go through a run's stages, and write how it ended."""
     started = time.monotonic()
-    place = RunFolder(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    result = Result(versions=versions(), git=git_state())
+    cfg, result, start = run.cfg, run.result, run.start
     try:
         check(cfg)
-        place.write_config(cfg, told)
+        place.write_config(cfg, run.told)
+        # Of a finished run that trains on: until it is finished again, it is not.
+        (place.path / RESULT).unlink(missing_ok=True)
         result.seed, result.config_fingerprint = cfg.seed, config_fingerprint(cfg)
         with without_idle_warnings():
-            Run(cfg, folder, result, told, callbacks).go()
+            run.go()
         result.status = "finished"
-    except KeyboardInterrupt:
-        result.status, result.reason = "interrupted", "interrupted from the keyboard"
-        raise
-    except SystemExit:
-        result.status, result.reason = "interrupted", "terminated by a signal"
+    except (KeyboardInterrupt, SystemExit) as error:
+        code = error.code if isinstance(error, SystemExit) else INTERRUPTED
+        result.status, result.reason = "interrupted", NAMES.get(code, str(code))
         raise
     except Pruned as error:
         result.status, result.reason = "pruned", str(error)
@@ -111,8 +88,12 @@ def run(
         result.reason = f"{type(error).__name__}: {error}"
         raise
     finally:
-        result.seconds = round(time.monotonic() - started, 3)
-        rank_zero_only(result.write)(folder / RESULT)
+        earlier = start.seconds if start is not None else 0.0
+        result.seconds = round(time.monotonic() - started + earlier, 3)
+        # On a full disk there is no room for the word that it is full.
+        with contextlib.nullcontext() if result.status == "finished" else contextlib.suppress(OSError):
+            rank_zero_only(result.write)(place.path / RESULT)
+    place.previous.unlink(missing_ok=True)
     return result
 
 
@@ -124,11 +105,17 @@ class Run:
     folder: Path
     result: Result
     told: Sequence[str] = ()
+    start: Start | None = None
+    interruption: Interruption = field(default_factory=Interruption)
     callbacks: Sequence[pl.Callback] = ()
 
     def go(self) -> None:
         """Build, prepare, fit, restore the best weights, test, and write."""
-        self.data, self.model = build(self.cfg)
+        self.checkpoint_path = self.start.path if self.start is not None else None
+        self.data, self.model = build(self.cfg, restored=self.checkpoint_path is not None)
+        if self.checkpoint_path is not None:
+            # Features that are kept are found by the weights of the body.
+            load_weights(self.model, self.checkpoint_path)
         description = describe(
             self.model.network, self.model.preprocess.output_shape, self.model.network_dtype
         )
@@ -152,20 +139,21 @@ class Run:
             make(f"logger.{name}", node, folder=str(self.folder / TENSORBOARD))
             for name, node in (cfg.logger or {}).items()
         ]
-        self.checkpoint: ModelCheckpoint = make(
+        self.checkpoint: BestAndLast = make(
             "callbacks.checkpoint", cfg.callbacks.checkpoint, dirpath=str(self.folder / CHECKPOINTS)
         )
+        self.checkpoint.interruption = self.interruption
         others = [
             make(f"callbacks.{name}", node)
             for name, node in cfg.callbacks.items()
             if name != "checkpoint" and node is not None
         ]
-        self.speed = Speed()
+        self.speed, self.state = Speed(), RunState(self.records)
         self.trainer = build_trainer(
             cfg.trainer,
             self.model.network,
             self.folder,
-            callbacks=[self.speed, *others, self.checkpoint, *self.callbacks],
+            callbacks=[self.speed, self.state, *others, self.checkpoint, *self.callbacks],
             loggers=[self.records, *self.boards],
         )
         self.result.device = str(self.trainer.strategy.root_device)
@@ -176,11 +164,23 @@ class Run:
         self.data.setup()
         self.result.samples = self.data.counts()
         self.result.skipped = list(self.data.skipped)
-        self.result.data_fingerprint = self.data.fingerprint()
+        self.result.data_fingerprint = self.state.data_fingerprint = self.data.fingerprint()
+        rank_zero_only(RunFolder(self.folder).write_input_format)(self.data.input_format)
+        if self.start is not None:
+            self._go_on(self.start)
         if not self.model.preprocess.all_fitted:
             blocks = self.data.training_blocks(self.model.preprocess.block_length)
             self.model.preprocess.fit(blocks)
         self.served = served(self.data, self.model, self.trainer)
+
+    def _go_on(self, start: Start) -> None:
+        """Take up the curves where the checkpoint was written."""
+        if start.path is not None:
+            if start.data_fingerprint != self.state.data_fingerprint:
+                raise UserError(f"{self.folder}: the data is no longer what this run was trained on.")
+            self.records.restore(start.epochs, start.seconds, start.open_row)
+        for board in self.boards:
+            board.restore(self.records.rows)
 
     def _show_start(self, description: Description) -> None:
         """Write the network's table, and the first batch as the network will see it."""
@@ -194,8 +194,8 @@ class Run:
     def _fit(self) -> None:
         # Dropout draws from here on, whatever the initialisation has drawn.
         pl.seed_everything(mixed_seed(self.cfg.seed, 1) % (1 << 32), verbose=False)
-        with settled(), interruptions(self.trainer):
-            self.trainer.fit(self.model, datamodule=self.served)
+        with settled(), self.interruption.deferred(), explained(self.trainer):
+            self.trainer.fit(self.model, datamodule=self.served, ckpt_path=self.checkpoint_path)
         self.result.followed = self.checkpoint.monitor
         self.result.epochs = len(self.records.rows)
         self.result.samples_per_second = self.speed.samples_per_second
@@ -216,7 +216,7 @@ class Run:
         self.result.val = {key[4:]: value for key, value in row.items() if key.startswith("val/")}
 
     def _test(self) -> None:
-        with interruptions(self.trainer):
+        with explained(self.trainer):
             self.trainer.test(self.model, datamodule=self.served, verbose=False)
         self.outputs = torch.cat(self.model.kept_outputs)
         part = self.data.splits.test
@@ -264,23 +264,6 @@ class Run:
         for board in self.boards:
             board.log_result(settings, metrics)
             board.close()
-
-
-@contextlib.contextmanager
-def interruptions(trainer: pl.Trainer) -> Iterator[None]:
-    """Give Ctrl-C its own name again, which Lightning turns into an exit, and lack of memory a sentence."""
-    try:
-        yield
-    except SystemExit as error:
-        if trainer.received_sigterm:
-            raise SystemExit(TERMINATED) from error
-        if trainer.interrupted:
-            raise KeyboardInterrupt from error
-        raise
-    except MisconfigurationException as error:
-        raise UserError(f"trainer: {reason(error)}") from error
-    except torch.OutOfMemoryError as error:
-        raise TrainingError("the device ran out of memory; a smaller data.batch_size needs less.") from error
 
 
 def told_settings(cfg: DictConfig, told: Sequence[str]) -> dict[str, bool | int | float | str]:
