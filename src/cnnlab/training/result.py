@@ -22,7 +22,7 @@ from cnnlab.files import replacing, write_json
 from cnnlab.sealed import create, open_sealed, seal
 
 PACKAGES = ("cnnlab", "torch", "torchvision", "pytorch-lightning", "hydra-core", "torchmetrics", "numpy")
-Status = Literal["finished", "failed", "interrupted"]
+Status = Literal["finished", "failed", "interrupted", "pruned"]
 # Settings that say where things lie or how they are kept and shown, not what is computed.
 NOT_FINGERPRINTED = (
     *("data.root", "data.store", "data.memory", "data.verify", "data.watch_test"),

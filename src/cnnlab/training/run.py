@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from cnnlab.config.check import check
 from cnnlab.config.make import make
 from cnnlab.data.batches import mixed_seed
-from cnnlab.errors import UserError
+from cnnlab.errors import Pruned, UserError
 from cnnlab.figures.style import save
 from cnnlab.files import remove_leftovers
 from cnnlab.models.describe import Description, describe
@@ -22,7 +22,7 @@ from cnnlab.training.build import build
 from cnnlab.training.checkpoints import BestAndLast, load_weights
 from cnnlab.training.features import served
 from cnnlab.training.fingerprints import weights_fingerprint
-from cnnlab.training.folder import CHECKPOINTS, METRICS, PREDICTIONS, RESULT, RunFolder
+from cnnlab.training.folder import CHECKPOINTS, METRICS, PREDICTIONS, RESULT, TENSORBOARD, RunFolder
 from cnnlab.training.interruptions import INTERRUPTED, NAMES, Interruption, explained
 from cnnlab.training.loggers import EpochRecords, TensorBoard
 from cnnlab.training.pictures import Outcome, first_batch, title_of
@@ -33,7 +33,14 @@ from cnnlab.training.speed import Speed
 from cnnlab.training.trainer import build_trainer, epoch_teller
 
 
-def run(cfg: DictConfig, folder: Path, *, told: Sequence[str] = (), start: Start | None = None) -> Result:
+def run(
+    cfg: DictConfig,
+    folder: Path,
+    *,
+    told: Sequence[str] = (),
+    start: Start | None = None,
+    callbacks: Sequence[pl.Callback] = (),
+) -> Result:
     """Train, test and write everything into ``folder``.
 
     Args:
@@ -41,6 +48,7 @@ def run(cfg: DictConfig, folder: Path, *, told: Sequence[str] = (), start: Start
         folder: the run folder; it is created.
         told: the overrides as typed, which TensorBoard shows beside the final metrics.
         start: where a run that is resumed goes on; None begins a new one.
+        callbacks: further ones, beside those of the config.
 
     Returns:
         What ``result.json`` says.
@@ -48,31 +56,35 @@ def run(cfg: DictConfig, folder: Path, *, told: Sequence[str] = (), start: Start
     Raises:
         UserError: for a mistake in the config or the data, or where another process trains this run.
         TrainingError: if the training itself failed.
+        Pruned: if one of the callbacks gave it up.
         SystemExit: if a signal ended it, with the shell's code; ``checkpoints/last.ckpt`` holds the state.
     """
     place, interruption = RunFolder(folder), Interruption()
     with place.held(), interruption.watched():
-        return _run(cfg, place, told, start, interruption)
+        result = Result(versions=versions(), git=git_state())
+        return _written(Run(cfg, folder, result, told, start, interruption, callbacks), place)
 
 
-def _run(
-    cfg: DictConfig, place: RunFolder, told: Sequence[str], start: Start | None, interruption: Interruption
-) -> Result:
+def _written(run: "Run", place: RunFolder) -> Result:
+    """Go through a run's stages, and write how it ended."""
     started = time.monotonic()
-    result = Result(versions=versions(), git=git_state())
+    cfg, result, start = run.cfg, run.result, run.start
     try:
         check(cfg)
         remove_leftovers(place.path)
-        place.write_config(cfg, told)
+        place.write_config(cfg, run.told)
         # Of a finished run that trains on: until it is finished again, it is not.
         (place.path / RESULT).unlink(missing_ok=True)
         result.seed, result.config_fingerprint = cfg.seed, config_fingerprint(cfg)
         with without_idle_warnings():
-            Run(cfg, place.path, result, told, start, interruption).go()
+            run.go()
         result.status = "finished"
     except (KeyboardInterrupt, SystemExit) as error:
         code = error.code if isinstance(error, SystemExit) else INTERRUPTED
         result.status, result.reason = "interrupted", NAMES.get(code, str(code))
+        raise
+    except Pruned as error:
+        result.status, result.reason = "pruned", str(error)
         raise
     except BaseException as error:
         result.reason = f"{type(error).__name__}: {error}"
@@ -97,6 +109,7 @@ class Run:
     told: Sequence[str] = ()
     start: Start | None = None
     interruption: Interruption = field(default_factory=Interruption)
+    callbacks: Sequence[pl.Callback] = ()
 
     def go(self) -> None:
         """Build, prepare, fit, restore the best weights, test, and write."""
@@ -125,7 +138,7 @@ class Run:
         cfg = self.cfg
         self.records = EpochRecords(self.folder / METRICS, epoch_teller(cfg.trainer.max_epochs))
         self.boards: list[TensorBoard] = [
-            make(f"logger.{name}", node, folder=str(self.folder / "tensorboard"))
+            make(f"logger.{name}", node, folder=str(self.folder / TENSORBOARD))
             for name, node in (cfg.logger or {}).items()
         ]
         self.checkpoint: BestAndLast = make(
@@ -142,7 +155,7 @@ class Run:
             cfg.trainer,
             self.model.network,
             self.folder,
-            callbacks=[self.speed, self.state, *others, self.checkpoint],
+            callbacks=[self.speed, self.state, *others, self.checkpoint, *self.callbacks],
             loggers=[self.records, *self.boards],
         )
         self.result.device = str(self.trainer.strategy.root_device)
