@@ -55,7 +55,9 @@ def main(words: Sequence[str]) -> int:
 
     register_resolvers()
     run = hydra.main(config_path=str(conf.conf_dir()), config_name=CONFIG_NAME, version_base="1.3")(task)
-    with isolated([*words, *(naming(jobs) if arguments.multirun and jobs else [])]):
+    named = naming(jobs) if arguments.multirun and jobs else []
+    flags = [word for word in words if word not in arguments.overrides]
+    with isolated([*arguments.overrides, *named, *flags]):
         try:
             run()
         except SystemExit as error:
@@ -80,7 +82,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         raise UserError(f"{' '.join(words)}: {message}; --help shows what can be typed.")
 
     parser.error = refuse  # type: ignore[method-assign]
-    arguments, unknown = parser.parse_known_args(list(words))
+    arguments, unknown = parser.parse_known_intermixed_args(list(words))
     if unknown:
         near = did_you_mean(unknown[0], [*parser._option_string_actions, "--version"])
         raise UserError(f"{unknown[0]}: there is no such flag{near or ';'} --help shows what can be typed.")
