@@ -2,12 +2,15 @@
 
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig
 
 from cnnlab.__main__ import VERBS
 from cnnlab.cli.data import parse
+from cnnlab.cli.rehearsal import rehearse
 from cnnlab.cli.reproduce import parse as parse_reproduce
 from cnnlab.config.check import check
 from cnnlab.config.compose import compose, expand
@@ -33,8 +36,8 @@ def commands(page: Path) -> set[str]:
     return {"".join(parts).strip() for parts in COMMAND.findall(page.read_text(encoding="utf-8"))}
 
 
-def accept(command: str) -> None:
-    """Compose and check all jobs of a command."""
+def accept(command: str, act: Callable[[DictConfig], None] | None = None) -> None:
+    """Compose and check all jobs of a command, and do with them what is wanted besides."""
     words = shlex.split(command)
     if any(word in SHOWS for word in words):
         return
@@ -47,7 +50,10 @@ def accept(command: str) -> None:
         words.pop(0)
     overrides = [word for word in words if word != "-m"]
     for job in expand(overrides) if "-m" in words else [overrides]:
-        check(compose(job))
+        cfg = compose(job)
+        check(cfg)
+        if act is not None:
+            act(cfg)
 
 
 TYPED = sorted({command for page in PAGES if page.name not in PROVED for command in commands(page)})
@@ -68,7 +74,7 @@ def test_a_refusal_is_as_shown() -> None:
     assert shown
     for command, message in shown:
         with pytest.raises(UserError, match=re.escape(message)):
-            accept(command)
+            accept(command, act=rehearse)
 
 
 def test_links_lead_somewhere() -> None:

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from cnnlab.config.ranges import Share
 from cnnlab.data.samples import Batch
 from cnnlab.data.spec import DataSpec, Kind
-from cnnlab.errors import TrainingError, UserError
+from cnnlab.errors import UserError
 from cnnlab.models.layers import Network, squared_kernels
 from cnnlab.models.objectives import Loss, objective_for
 from cnnlab.models.preprocess import Preprocess, Step
@@ -203,16 +203,14 @@ class NetworkModule(pl.LightningModule):
         """Note the rate that the epoch begins with."""
         self.epoch_rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
 
+    def mean_loss(self, part: str) -> float | None:
+        """Mean loss of a part so far in the epoch, on this device; None before its first batch."""
+        sums = self.sums.get(part)
+        return None if sums is None else float(sums.loss) / sums.count
+
     def on_train_epoch_end(self) -> None:
-        """Log the epoch's means, and stop where the loss is no number."""
-        means = self.take_sums("train")
-        loss = means.get("train/loss", 0.0)
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the training loss is {loss} in epoch {self.current_epoch + 1}: "
-                "a lower optimizer.lr, or trainer.gradient_clip_val=1, may help."
-            )
-        self.log_dict(means | {"lr": self.epoch_rate}, prog_bar=True)
+        """Log the epoch's means."""
+        self.log_dict(self.take_sums("train") | {"lr": self.epoch_rate}, prog_bar=True)
 
     def on_validation_epoch_end(self) -> None:
         """Log the means of validation and of the watched test set."""

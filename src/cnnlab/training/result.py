@@ -26,6 +26,8 @@ NOT_FINGERPRINTED = {
     "logger": None,
     "hydra": None,
 }
+# Settings without a callable, at what they were before they could be set.
+NEUTRAL = {"callbacks": {"on_nan": "stop"}}
 
 
 @dataclass
@@ -45,6 +47,10 @@ class Result:
     parameters_trained: int = 0
     samples: dict[str, int] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
+    caveats: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    steps_left_out: int = 0
+    failure: dict[str, Any] | None = None
     seed: int = 0
     device: str | None = None
     precision: str | None = None
@@ -92,6 +98,9 @@ def config_fingerprint(cfg: DictConfig) -> str:
         else:
             for key in keys:
                 plain.get(group, {}).pop(key, None)
+    for group, settings in NEUTRAL.items():
+        node = plain.get(group, {})
+        plain[group] = {key: value for key, value in node.items() if settings.get(key) != value}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 

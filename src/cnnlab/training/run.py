@@ -11,7 +11,6 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_utilities.core.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import ModelCheckpoint
 
 from cnnlab.config.check import check, locate
 from cnnlab.config.make import make
@@ -20,19 +19,24 @@ from cnnlab.data.datamodule import DataModule
 from cnnlab.errors import TrainingError, UserError, reason
 from cnnlab.figures.curves import learning_curves
 from cnnlab.figures.style import save
+from cnnlab.memory import smaller_batch, within_memory
 from cnnlab.models.describe import Description, describe
 from cnnlab.models.module import NetworkModule
+from cnnlab.training.callbacks import make_callbacks
+from cnnlab.training.caveats import caveats
 from cnnlab.training.checkpoints import load_weights
 from cnnlab.training.features import served
 from cnnlab.training.fingerprints import weights_fingerprint
-from cnnlab.training.folder import CHECKPOINTS, RESULT, RunFolder
+from cnnlab.training.folder import RESULT, RunFolder
 from cnnlab.training.loggers import EpochRecords, TensorBoard
 from cnnlab.training.pictures import first_batch, of_the_test
 from cnnlab.training.process import settled, without_idle_warnings
 from cnnlab.training.result import Result, config_fingerprint, git_state, versions, write_predictions
-from cnnlab.training.speed import Speed
 from cnnlab.training.trainer import build_trainer, epoch_teller
 
+LESS_MEMORY = (
+    "a smaller network, smaller samples, or data.memory=map where there is such a setting, need less"
+)
 TERMINATED = 143  # the shell's code for SIGTERM
 
 
@@ -92,7 +96,7 @@ def run(cfg: DictConfig, folder: Path, *, told: Sequence[str] = ()) -> Result:
         check(cfg)
         place.write_config(cfg, told)
         result.seed, result.config_fingerprint = cfg.seed, config_fingerprint(cfg)
-        with without_idle_warnings():
+        with without_idle_warnings(), within_memory("preparing the run", LESS_MEMORY):
             Run(cfg, folder, result, told).go()
         result.status = "finished"
     except KeyboardInterrupt:
@@ -103,6 +107,7 @@ def run(cfg: DictConfig, folder: Path, *, told: Sequence[str] = ()) -> Result:
         raise
     except BaseException as error:
         result.reason = f"{type(error).__name__}: {error}"
+        result.failure = error.details if isinstance(error, TrainingError) else None
         raise
     finally:
         result.seconds = round(time.monotonic() - started, 3)
@@ -145,20 +150,13 @@ class Run:
             make(f"logger.{name}", node, folder=str(self.folder / "tensorboard"))
             for name, node in (cfg.logger or {}).items()
         ]
-        self.checkpoint: ModelCheckpoint = make(
-            "callbacks.checkpoint", cfg.callbacks.checkpoint, dirpath=str(self.folder / CHECKPOINTS)
-        )
-        others = [
-            make(f"callbacks.{name}", node)
-            for name, node in cfg.callbacks.items()
-            if name != "checkpoint" and node is not None
-        ]
-        self.speed = Speed()
+        self.callbacks = make_callbacks(cfg, self.model, self.folder)
+        self.checkpoint = self.callbacks.checkpoint
         self.trainer = build_trainer(
             cfg.trainer,
             self.model.network,
             self.folder,
-            callbacks=[self.speed, *others, self.checkpoint],
+            callbacks=self.callbacks.all(),
             loggers=[self.records, *self.boards],
         )
         self.result.device = str(self.trainer.strategy.root_device)
@@ -170,6 +168,9 @@ class Run:
         self.result.samples = self.data.counts()
         self.result.skipped = list(self.data.skipped)
         self.result.data_fingerprint = self.data.fingerprint()
+        self.result.caveats = caveats(
+            self.trainer, self.data, self.cfg.trainer.get("deterministic"), self.result.git
+        )
         if not self.model.preprocess.all_fitted:
             blocks = self.data.training_blocks(self.model.preprocess.block_length)
             self.model.preprocess.fit(blocks)
@@ -187,11 +188,20 @@ class Run:
     def _fit(self) -> None:
         # Dropout draws from here on, whatever the initialisation has drawn.
         pl.seed_everything(mixed_seed(self.cfg.seed, 1) % (1 << 32), verbose=False)
-        with settled(), interruptions(self.trainer):
-            self.trainer.fit(self.model, datamodule=self.served)
+        size = len(self.data.splits.train.rows) if self.data.batch_size == "all" else self.data.batch_size
+        try:
+            with (
+                settled(),
+                interruptions(self.trainer),
+                within_memory(f"training with data.batch_size={size}", smaller_batch(size)),
+            ):
+                self.trainer.fit(self.model, datamodule=self.served)
+        finally:
+            self.result.epochs = len(self.records.rows)
+            self.result.warnings = list(self.callbacks.learning.warnings)
+            self.result.steps_left_out = getattr(self.callbacks.on_nan, "left_out", 0)
         self.result.followed = self.checkpoint.monitor
-        self.result.epochs = len(self.records.rows)
-        self.result.samples_per_second = self.speed.samples_per_second
+        self.result.samples_per_second = self.callbacks.speed.samples_per_second
 
     def _restore_best(self) -> int | None:
         """Load the best epoch's weights; without one, those of the end stay."""
@@ -209,7 +219,8 @@ class Run:
         self.result.val = {key[4:]: value for key, value in row.items() if key.startswith("val/")}
 
     def _test(self) -> None:
-        with interruptions(self.trainer):
+        doing = f"testing with batches of {self.data.evaluation_batch(self.data.splits.test)}"
+        with interruptions(self.trainer), within_memory(doing, LESS_MEMORY):
             self.trainer.test(self.model, datamodule=self.served, verbose=False)
         self.outputs = torch.cat(self.model.kept_outputs)
         part = self.data.splits.test
@@ -252,7 +263,7 @@ class Run:
 
 @contextlib.contextmanager
 def interruptions(trainer: pl.Trainer) -> Iterator[None]:
-    """Give Ctrl-C its own name again, which Lightning turns into an exit, and lack of memory a sentence."""
+    """Give Ctrl-C its own name again, which Lightning turns into an exit."""
     try:
         yield
     except SystemExit as error:
@@ -263,8 +274,6 @@ def interruptions(trainer: pl.Trainer) -> Iterator[None]:
         raise
     except MisconfigurationException as error:
         raise UserError(f"trainer: {reason(error)}") from error
-    except torch.OutOfMemoryError as error:
-        raise TrainingError("the device ran out of memory; a smaller data.batch_size needs less.") from error
 
 
 def told_settings(cfg: DictConfig, told: Sequence[str]) -> dict[str, bool | int | float | str]:
