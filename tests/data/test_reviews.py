@@ -12,14 +12,8 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 
 from cnnlab.data import reviews as module
-from cnnlab.data.reviews import (
-    FIRST_WORD,
-    UNKNOWN,
-    ReviewTexts,
-    encode_reviews,
-    read_reviews,
-    tokenize,
-)
+from cnnlab.data.reviews import ReviewTexts, encode_reviews, read_reviews, tokenize
+from cnnlab.data.vocabulary import FIRST_WORD, UNKNOWN
 from cnnlab.errors import UserError
 
 FILES = {

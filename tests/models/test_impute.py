@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn.impute import SimpleImputer
+from sklearn.impute import MissingIndicator, SimpleImputer
 from torch import Tensor, nn
 
+from cnnlab.errors import UserError
 from cnnlab.models.impute import Impute
+from cnnlab.models.preprocess import Preprocess
 
 NAN = float("nan")
 
@@ -122,3 +124,32 @@ def test_standardised_columns_have_mean_zero_after_it(rows: Tensor) -> None:
     filled = fitted(rows)(rows).double()
     present = torch.nanmean(rows.double(), 0)
     torch.testing.assert_close(filled.mean(0), present, rtol=1e-7, atol=1e-7)
+
+
+def test_the_indicator_says_what_was_missing_as_scikit_learn_does(rows: Tensor) -> None:
+    preprocess, plain = (
+        Preprocess((4,), [step, "featurewise_std"]) for step in ("missing_indicator", "impute")
+    )
+    preprocess.fit(rows[:200])
+    plain.fit(rows[:200])
+    theirs = MissingIndicator(features="all").fit(rows[:200].numpy())
+
+    made = preprocess(rows[200:])
+
+    assert preprocess.output_shape == (8,)
+    assert np.array_equal(made[:, 4:].numpy(), theirs.transform(rows[200:].numpy()))
+    assert torch.equal(made[:, :4], plain(rows[200:]))
+
+
+def test_a_value_that_never_was_missing_in_training_may_be_later() -> None:
+    preprocess = Preprocess((2,), ["missing_indicator", "featurewise_std"])
+    preprocess.fit(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+
+    made = preprocess(torch.tensor([[float("nan"), 2.0]]))
+
+    assert made.tolist()[0] == pytest.approx([0, -1, 1, 0], abs=1e-6)
+
+
+def test_an_image_has_no_missing_values() -> None:
+    with pytest.raises(UserError, match="missing_indicator is for tables"):
+        Preprocess((3, 8, 8), ["missing_indicator"])

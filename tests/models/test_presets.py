@@ -30,6 +30,7 @@ PUBLISHED = [
     ("mlp", "mnist", 669_706, 0),
     ("bag_of_words", "imdb data.view=counts", 1_003_561, 200),
     ("text_cnn", "imdb", 599_277, 0),
+    ("fast_text", "imdb", 500_051, 0),
     ("autoencoder", "mnist data.noise=0.5", 28_353, 0),
     ("resnet18", "cifar100 data.classes=25", 11_198_937, 9_600),
     ("mlp model.hidden=[512]", "mnist", 407_050, 0),
@@ -39,6 +40,7 @@ PUBLISHED = [
 DATA = {
     "autoencoder": "mnist data.noise=0.5",
     "bag_of_words": "imdb data.view=counts",
+    "fast_text": "imdb",
     "logistic": "pima",
     "text_cnn": "imdb",
 }

@@ -115,8 +115,8 @@ def train(cfg: DictConfig, folder: Path) -> None:
 
 def read_records(folder: Path) -> dict[str, Record]:
     """All records of a folder by their rows; those of rows that there are not are passed over."""
-    known = read_rows()
-    return {path.stem: Record.read(path) for path in sorted(folder.glob("*.json")) if path.stem in known}
+    paths = {name: folder / f"{name}.json" for name in read_rows()}
+    return {name: Record.read(path) for name, path in paths.items() if path.exists()}
 
 
 def draw(row: Row, record: Record, folder: Path) -> None:

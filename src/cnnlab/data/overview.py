@@ -11,10 +11,10 @@ from torch import Tensor
 
 from cnnlab.data.batches import Batches
 from cnnlab.data.datamodule import Content, DataModule
-from cnnlab.data.reviews import UNKNOWN
 from cnnlab.data.samples import Batch
 from cnnlab.data.splits import Indices, Part
 from cnnlab.data.text import Texts
+from cnnlab.data.vocabulary import UNKNOWN
 
 PARTS = ("train", "val", "test")
 MOST_SHOWN_CLASSES = 100

@@ -16,13 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnlab.data.raw import check_md5, download
+from cnnlab.data.vocabulary import FIRST_WORD, UNKNOWN, Numbered, commonest
 from cnnlab.errors import UserError, reason
-
-UNKNOWN = 1
-"""The id of every word that is not in the vocabulary."""
-
-FIRST_WORD = 2
-"""The id of the commonest word."""
 
 REVIEW_CLASSES = ("neg", "pos")
 REVIEW_SPLITS = ("train", "test")
@@ -58,7 +53,8 @@ class ReviewSplit:
     """The token ids of one split's reviews.
 
     Args:
-        ids: int32 ``(tokens,)``, one review after the other: 1 for an unknown word, from 2 on words.
+        ids: int32 ``(tokens,)``, one review after the other: 1 for an unknown word, from 2 on words, and
+            behind these its n-grams.
         offsets: int64 ``(n + 1,)``; review ``i`` is ``ids[offsets[i]:offsets[i + 1]]``.
         labels: int64 ``(n,)``, an index into ``REVIEW_CLASSES``.
         bad_bytes: bytes that are no UTF-8; replacement characters stand for them.
@@ -140,8 +136,8 @@ def tokenize(text: str) -> list[str]:
     return [word for word in spaced.split(" ") if word]
 
 
-def encode_reviews(texts: Mapping[str, ReviewTexts], words: int = 10_000) -> Reviews:
-    """Turn reviews into token ids by the commonest words of ``train``.
+def encode_reviews(texts: Mapping[str, ReviewTexts], words: int = 10_000, ngrams: int = 1) -> Reviews:
+    """Turn reviews into token ids by the commonest words, or words and n-grams, of ``train``.
 
     Id 0 is padding and stands in no review, id 1 is every unknown word, and 2 to ``words - 1`` are the
     ``words - 2`` commonest words of train, the commonest first, equally common ones by their letters. So
@@ -151,6 +147,8 @@ def encode_reviews(texts: Mapping[str, ReviewTexts], words: int = 10_000) -> Rev
     Args:
         texts: the splits; ``train`` is one of them.
         words: number of ids. A train split of few words leaves the last of them without a word.
+        ngrams: words in the longest run of neighbours that may get an id; 1 is single words alone. The ids
+            of a review's runs stand behind those of its words; runs that have none are left out.
 
     Returns:
         The same splits in the same order.
@@ -173,13 +171,10 @@ def encode_reviews(texts: Mapping[str, ReviewTexts], words: int = 10_000) -> Rev
     numbers: defaultdict[str, int] = defaultdict(itertools.count().__next__)
     numbered = {name: _number_words(split.texts, numbers) for name, split in texts.items()}
     spelled = list(numbers)
-    frequency = np.bincount(numbered["train"][0], minlength=len(spelled))
-    commonest = _commonest(frequency, spelled, words - FIRST_WORD)
-    id_of = np.full(len(spelled), UNKNOWN, np.int32)
-    id_of[commonest] = np.arange(FIRST_WORD, FIRST_WORD + len(commonest))
+    vocabulary = commonest(numbered["train"][0], spelled, words - FIRST_WORD, ngrams)
     splits = {}
-    for name, (tokens, lengths, bad_bytes) in numbered.items():
-        ids = id_of[tokens]
+    for name, (tokens, bad_bytes) in numbered.items():
+        ids, lengths = vocabulary.encode(tokens, len(spelled))
         splits[name] = ReviewSplit(
             ids=ids,
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
@@ -188,7 +183,7 @@ def encode_reviews(texts: Mapping[str, ReviewTexts], words: int = 10_000) -> Rev
             empty=int((lengths == 0).sum()),
             unknown_words=int((ids == UNKNOWN).sum()),
         )
-    return Reviews(splits, tuple(spelled[number] for number in commonest))
+    return Reviews(splits, vocabulary.spelled)
 
 
 def _from_folder(folder: Path) -> Iterator[tuple[str, str, str, bytes]]:
@@ -256,10 +251,8 @@ def _number_and_name(file: str) -> tuple[int, str]:
     return int(file.split("_")[0]), file
 
 
-def _number_words(
-    texts: Sequence[bytes], numbers: Mapping[str, int]
-) -> tuple[NDArray[np.int32], NDArray[np.int64], int]:
-    """Return the number of each word, of how many words each text is, and how many bytes were no UTF-8."""
+def _number_words(texts: Sequence[bytes], numbers: Mapping[str, int]) -> tuple[Numbered, int]:
+    """Return the number of each word, and how many bytes were no UTF-8."""
     pieces, bad_bytes = [np.empty(0, np.int32)], 0
     for text in texts:
         try:
@@ -270,9 +263,4 @@ def _number_words(
         words = tokenize(decoded)
         pieces.append(np.fromiter(map(numbers.__getitem__, words), np.int32, len(words)))
     lengths = np.array([len(piece) for piece in pieces[1:]], np.int64)
-    return np.concatenate(pieces), lengths, bad_bytes
-
-
-def _commonest(frequency: NDArray[np.int64], words: Sequence[str], most: int) -> list[int]:
-    present = (int(number) for number in np.flatnonzero(frequency))
-    return sorted(present, key=lambda number: (-int(frequency[number]), words[number]))[:most]
+    return Numbered(np.concatenate(pieces), lengths), bad_bytes

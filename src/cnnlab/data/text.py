@@ -12,12 +12,13 @@ from torch import Tensor
 from cnnlab.config.ranges import Count
 from cnnlab.data.datamodule import Content
 from cnnlab.data.ragged import Cut, Padding, Ragged
-from cnnlab.data.reviews import FIRST_WORD, REVIEW_CLASSES, UNKNOWN, encode_reviews, read_reviews
+from cnnlab.data.reviews import REVIEW_CLASSES, encode_reviews, read_reviews
 from cnnlab.data.samples import Samples
 from cnnlab.data.spec import DataSpec
 from cnnlab.data.store import Option
 from cnnlab.data.store_writer import StoreWriter
 from cnnlab.data.stored import StoredDataModule
+from cnnlab.data.vocabulary import FIRST_WORD, UNKNOWN
 from cnnlab.errors import UserError
 
 View = Literal["sequences", "counts"]
@@ -87,6 +88,7 @@ class IMDB(StoredDataModule):
     Args:
         view: ``sequences`` of ids, or ``counts`` of words.
         words: number of ids: 0 is padding, 1 an unknown word, the others the commonest words of train.
+        ngrams: words in the longest run of neighbours that may be among the ``words``; 1 is single words.
         length: ids in a sequence.
         padding: ``before`` or ``after`` a short text.
         cut: the ``start`` or the ``end`` of a long text.
@@ -104,6 +106,7 @@ class IMDB(StoredDataModule):
 
     view: View = "sequences"
     words: Annotated[int, Field(ge=3, le=1_000_000)] = 10_000
+    ngrams: Annotated[int, Field(ge=1, le=3)] = 1
     length: Count = 400
     padding: Padding = "before"
     cut: Cut = "start"
@@ -128,7 +131,9 @@ class IMDB(StoredDataModule):
     @property
     def stored_options(self) -> dict[str, Option]:
         """The size of the vocabulary: both views are made from the same ids."""
-        return {"words": self.words}
+        # The stores of single words are older than the option.
+        runs: dict[str, Option] = {"ngrams": self.ngrams} if self.ngrams > 1 else {}
+        return {"words": self.words} | runs
 
     @property
     def raw_files(self) -> tuple[str, ...]:
@@ -137,7 +142,7 @@ class IMDB(StoredDataModule):
 
     def write(self, writer: StoreWriter) -> None:
         """Store the ids of all reviews."""
-        reviews = encode_reviews(read_reviews(self.raw_root, self.verify), self.words)
+        reviews = encode_reviews(read_reviews(self.raw_root, self.verify), self.words, self.ngrams)
         writer.vocabulary = reviews.vocabulary
         writer.counted = {"bad bytes": {name: part.bad_bytes for name, part in reviews.splits.items()}}
         for name, part in reviews.splits.items():

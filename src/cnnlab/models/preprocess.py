@@ -15,6 +15,7 @@ from cnnlab.models.moments import EPSILON, Moments, features, whitening
 Step = Literal[
     "scale",
     "impute",
+    "missing_indicator",
     "samplewise_center",
     "samplewise_std",
     "featurewise_center",
@@ -25,8 +26,10 @@ Step = Literal[
 PREPROCESS_STEPS: tuple[Step, ...] = get_args(Step)
 SAMPLEWISE = frozenset({"samplewise_center", "samplewise_std"})
 FEATUREWISE = frozenset({"featurewise_center", "featurewise_std", "zca"})
-# As in Keras, whose generator centres too where it is told only to scale or to whiten.
-IMPLIED = {
+# As in Keras, whose generator centres too where it is told only to scale or to whiten. What says that a value
+# was missing needs another in its place.
+IMPLIED: dict[str, Step] = {
+    "missing_indicator": "impute",
     "samplewise_std": "samplewise_center",
     "featurewise_std": "featurewise_center",
     "zca": "featurewise_center",
@@ -66,8 +69,9 @@ def checked_steps(steps: Sequence[str], input_shape: tuple[int, ...]) -> frozens
         raise UserError(
             f"model.preprocess: imagenet is for images of 1 or 3 channels, and the input is {shape}."
         )
-    if "impute" in steps and len(input_shape) != 1:
-        raise UserError("model.preprocess: impute is for tables, in which values may be missing.")
+    for step in ("impute", "missing_indicator"):
+        if step in steps and len(input_shape) != 1:
+            raise UserError(f"model.preprocess: {step} is for tables, in which values may be missing.")
     if "zca" in steps and "featurewise_std" in steps:
         raise UserError("model.preprocess: zca already scales, so leave out featurewise_std.")
     if "zca" in steps and prod(input_shape) > ZCA_MOST_FEATURES:
@@ -89,6 +93,8 @@ class Preprocess(Fitted):
 
     - ``scale``: divide by 255.
     - ``impute``: put the column's mean in place of what is missing in a table, see :class:`Impute`.
+    - ``missing_indicator``: behind the columns as the other steps leave them, as many more that are 1 where a
+      value was missing and else 0. Implies ``impute``.
     - ``samplewise_center``, ``samplewise_std``: each sample's own mean to 0, its deviation to 1.
     - ``featurewise_center``, ``featurewise_std``: likewise each channel, over all training images.
     - ``zca``: whiten (Krizhevsky, "Learning multiple layers of features from tiny images", 2009, appendix A).
@@ -131,7 +137,9 @@ class Preprocess(Fitted):
         self.impute = Impute(self.input_shape[0]) if "impute" in self.steps else None
         self.is_imagenet = "imagenet" in self.steps
         self.repeats = self.is_imagenet and self.input_shape[0] == 1
-        self.output_shape = (3, *self.input_shape[1:]) if self.repeats else self.input_shape
+        self.indicates = "missing_indicator" in self.steps
+        self.standard_shape = (3, *self.input_shape[1:]) if self.repeats else self.input_shape
+        self.output_shape = (2 * self.input_shape[0],) if self.indicates else self.standard_shape
         # Whether channels are shifted and scaled by numbers of their own, which are part of the state.
         self.standardises = self.is_imagenet or bool(self.steps & FEATUREWISE)
         # Where nothing comes between the two, the scaling is part of the featurewise step.
@@ -147,7 +155,7 @@ class Preprocess(Fitted):
             self.restored()
 
     def _register_statistics(self) -> None:
-        channels = (1, self.output_shape[0], *(1 for _ in self.input_shape[1:]))
+        channels = (1, self.standard_shape[0], *(1 for _ in self.input_shape[1:]))
         self.expect_fit()
         self.register_buffer("mean", torch.zeros(channels))
         if self.is_imagenet or "featurewise_std" in self.steps:
@@ -227,6 +235,11 @@ class Preprocess(Fitted):
         )
         if not self.steps:
             return x.to(torch.float32) if x.dtype == torch.uint8 else x
+        if self.indicates:
+            return torch.cat([self._stepped(x), x.isnan().to(torch.float32)], dim=1)
+        return self._stepped(x)
+
+    def _stepped(self, x: Tensor) -> Tensor:
         # A copy even of a float32 batch, which belongs to the caller: all that follows works in place.
         if self.repeats:
             x = x.expand(-1, 3, -1, -1).to(torch.float32, copy=True, memory_format=torch.channels_last)
@@ -268,6 +281,6 @@ class Preprocess(Fitted):
         elif "featurewise_std" in self.steps:
             deviation = self.std + EPSILON
         layout = torch.channels_last if len(self.input_shape) == 3 else torch.contiguous_format
-        shape = (1, *self.output_shape)
+        shape = (1, *self.standard_shape)
         self.offset = (self.mean / scale).expand(shape).contiguous(memory_format=layout)
         self.factor = (scale / deviation).expand(shape).contiguous(memory_format=layout)

@@ -5,7 +5,7 @@ Kim, Convolutional Neural Networks for Sentence Classification, 2014.
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -212,7 +212,7 @@ def check_lengths(length: int, kernels: Sequence[int], pools: Sequence[int], pad
 class TextCNNModule(NetworkModule):
     """Training of a :class:`TextCNN`."""
 
-    network_class = TextCNN
+    network_class: ClassVar[type[Network]] = TextCNN
 
     @classmethod
     def check(cls, spec: DataSpec) -> None:

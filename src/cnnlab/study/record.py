@@ -13,7 +13,7 @@ from cnnlab.study.rows import Row
 
 SEEDS_FOR_A_VERDICT = 3
 LARGEST_ALLOWANCE = 0.01
-Verdict = Literal["met", "below", "partial", "too few runs", "shown", "failed"]
+Verdict = Literal["met", "below", "partial", "too few runs", "shown", "failed", "reached"]
 
 
 @dataclass
@@ -135,10 +135,10 @@ def _with_curves(case: dict[str, Any]) -> dict[str, Any]:
 
 
 def verdict(row: Row, record: Record) -> Verdict:
-    """Say whether a row's published figure was met.
+    """Say whether a row's published figure was met, or its goal reached.
 
-    It is where the mean is at or above the published figure less twice our standard deviation, but at most
-    0.01 less, in three repetitions or more of the whole training.
+    Met it is where the mean is at or above the published figure less twice our standard deviation, but at
+    most 0.01 less, in three repetitions or more of the whole training.
 
     Examples:
         >>> row = Row(name="r", published=0.95)
@@ -148,7 +148,8 @@ def verdict(row: Row, record: Record) -> Verdict:
         'below'
     """
     case = record.main(row)
-    if row.published is None:
+    aim = row.published if row.goal is None else row.goal
+    if aim is None:
         return "shown" if any(found.values for found in record.cases.values()) else "failed"
     if case is None or case.failure or not case.values:
         return "failed"
@@ -156,4 +157,7 @@ def verdict(row: Row, record: Record) -> Verdict:
         return "partial"
     if len(case.values) < SEEDS_FOR_A_VERDICT:
         return "too few runs"
-    return "met" if case.mean >= row.published - min(2 * case.sd, LARGEST_ALLOWANCE) else "below"
+    if row.goal is not None:
+        reached = case.mean <= row.goal if row.less_is_better else case.mean >= row.goal
+        return "reached" if reached else "below"
+    return "met" if case.mean >= aim - min(2 * case.sd, LARGEST_ALLOWANCE) else "below"

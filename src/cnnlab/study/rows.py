@@ -28,12 +28,13 @@ class Case:
 
 
 class Row(BaseModel):
-    """One published result, or one question whose answer is a curve.
+    """One published result, one question whose answer is a curve, or one recipe of our own with a goal.
 
     Args:
         name: name of its experiment.
         minutes: of one repetition of the row as it is, on one core; None where it cannot be run.
         published: the figure to reach; None where only a curve, or nothing, was published.
+        goal: what a recipe of our own is to reach; the mean itself has to.
         published_sd: its standard deviation, where the source says one.
         metric: what the figure is of, by its part and name in ``result.json``; with ``@4`` behind it, the
             highest of the first four epochs.
@@ -55,6 +56,7 @@ class Row(BaseModel):
     minutes: float | None = None
     published: float | None = None
     published_sd: float | None = None
+    goal: float | None = None
     metric: str = "test/accuracy"
     parameters: int | None = None
     repeat: tuple[str, ...] = ("seed",)
@@ -66,6 +68,11 @@ class Row(BaseModel):
     variant_repeats: int | None = None
     note: str = ""
     instead: str = ""
+
+    @property
+    def less_is_better(self) -> bool:
+        """Whether the metric is an error rather than a rate."""
+        return self.metric.endswith(("loss", "rmse"))
 
     def cases(self) -> list[Case]:
         """The row and its variants, or all points of its grid.
@@ -109,10 +116,10 @@ def short_name(overrides: Sequence[str]) -> str:
 
 @cache
 def read_rows() -> dict[str, Row]:
-    """All rows by their names, cheap ones first, those that cannot be run last."""
+    """All rows by their names, cheap ones first, then recipes of our own, then those that cannot be run."""
     listed = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(conf_dir() / "reproduce.yaml")))
     rows = [Row(name=name, **settings) for name, settings in listed.items()]
-    rows.sort(key=lambda row: float("inf") if row.minutes is None else row.minutes)
+    rows.sort(key=lambda row: (row.minutes is None, row.goal is not None, row.minutes))
     return {row.name: row for row in rows}
 
 
