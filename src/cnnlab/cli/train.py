@@ -137,8 +137,9 @@ def check_jobs(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
 
 def _one_device(cfg: DictConfig) -> None:
     """Refuse several devices in a study: the processes of a job would each start the study anew."""
-    if cfg.trainer.devices not in (1, "auto") or "ddp" in str(cfg.trainer.strategy):
-        raise UserError(f"trainer.devices={cfg.trainer.devices}: several devices do not go with -m.")
+    devices = cfg.trainer.get("devices", "auto")
+    if devices not in (1, "auto") or "ddp" in str(cfg.trainer.get("strategy")):
+        raise UserError(f"trainer.devices={devices}: several devices do not go with -m.")
 
 
 @contextmanager

@@ -62,9 +62,12 @@ class StopOnNaN(Callback):
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
         """Keep the loss, and look where that costs nothing."""
+        on_cpu = loss.device.type == "cpu"
+        if on_cpu and math.isfinite(loss.item()):
+            return
         place = (trainer.global_step, trainer.current_epoch, trainer.fit_loop.epoch_loop.batch_idx)
         self.pending.append((*place, loss.detach()))
-        if loss.device.type == "cpu" or len(self.pending) == TOGETHER:
+        if on_cpu or len(self.pending) == TOGETHER:
             self.look(trainer)
 
     def look(self, trainer: pl.Trainer) -> None:

@@ -145,7 +145,7 @@ class Run:
 
     def _build_trainer(self) -> None:
         cfg = self.cfg
-        self.records = EpochRecords(self.folder / "metrics.csv", epoch_teller(cfg.trainer.max_epochs))
+        self.records = EpochRecords(self.folder / "metrics.csv", epoch_teller(cfg.trainer.get("max_epochs")))
         self.boards: list[TensorBoard] = [
             make(f"logger.{name}", node, folder=str(self.folder / "tensorboard"))
             for name, node in (cfg.logger or {}).items()
