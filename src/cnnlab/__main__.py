@@ -5,12 +5,17 @@ import os
 import sys
 from collections.abc import Sequence
 
+from cnnlab.config.allowing import allowing
 from cnnlab.config.typed import require_readable
 from cnnlab.errors import TrainingError, UserError, did_you_mean
 
 VERBS = {
     "train": "train a network, or with -m a study; the verb may be left out",
     "reproduce": "run the published results again and set ours beside them: reproduce [ROW ...] --seeds 3",
+    "predict": "what a network says of files: predict RUN|EXPORT FILE|FOLDER ... --top 5",
+    "evaluate": "test a network again, or on other data: evaluate RUN [data=...] [--part val]",
+    "export": "a network as one file: export RUN --to h5|onnx|safetensors [FILE]",
+    "resume": "go on with a run that was interrupted: resume RUN_FOLDER [trainer.max_epochs=30]",
     "describe": "print a network's layers, shapes, parameters and FLOPs, without any data",
     "data": "data list, data show NAME, data prepare NAME: look at data sets, prepare them",
 }
@@ -28,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _dispatch(words)
+        with allowing(words) as left:
+            return _dispatch(left)
     except UserError as error:
         print(f"cnnlab: {error}", file=sys.stderr)
         return MISTAKE
@@ -53,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    require_readable(words)
+    if words[:1] != ["predict"]:  # behind which stand files, of any name
+        require_readable(words)
     if any(word in ("-h", "--help") for word in words):
         from cnnlab.cli.help import help_text
 
@@ -72,7 +79,7 @@ def _dispatch(words: list[str]) -> int:
                 f"{verb}: there is no such verb{did_you_mean(verb, VERBS) or '.'} "
                 f"The verbs are {', '.join(VERBS)}; settings are written key=value; --help shows both."
             )
-    if late := next((word for word in words if word in VERBS), None):
+    if verb != "predict" and (late := next((word for word in words if word in VERBS), None)):
         raise UserError(f"{late}: a verb is typed once, as the first word.")
     result: int = importlib.import_module(f"cnnlab.cli.{verb}").main(words)
     return result

@@ -10,11 +10,18 @@ LONGEST_LIST, MOST_NEAR = 340, 7
 
 
 class Refusal(Exception):
-    """What ends a run with one sentence; however strange what was typed, a sentence stays readable."""
+    r"""What ends a run with one sentence; however strange what it quotes, the sentence stays readable.
 
-    def __str__(self) -> str:
-        """The sentence, in one line of bounded length."""
-        return readable(super().__str__())
+    It quotes what was typed or a stranger's file: what would move a terminal's cursor or begin a line is
+    written as its code, and the middle of a long message is left out.
+
+    Examples:
+        >>> str(UserError("table.csv: 'a\x1b[2Jb' is not a number"))
+        "table.csv: 'a\\x1b[2Jb' is not a number"
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(readable(sentence))
 
 
 class UserError(Refusal):

@@ -1,6 +1,8 @@
 """Pictures into a store: the pixels, their order, the part that is used, and every damage."""
 
 import struct
+import threading
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -133,14 +135,14 @@ def test_only_a_few_pictures_are_decoded_ahead(
 ) -> None:
     two[0].path.write_text("bad")
     asked = []
-    real = decoding._decode
+    real = decoding.decode
 
     def counted(*arguments: Any) -> np.ndarray[Any, Any]:
         asked.append(arguments[0])
         return real(*arguments)
 
     monkeypatch.setattr(decoding, "_WORKERS", 2)
-    monkeypatch.setattr(decoding, "_decode", counted)
+    monkeypatch.setattr(decoding, "decode", counted)
     with pytest.raises(UserError, match=r"ant/1\.png"):
         decode([two[0], *[two[1]] * 100], tmp_path / "s.h5")
     assert len(asked) <= 8
@@ -183,3 +185,27 @@ def test_nothing_is_drawn_where_there_is_no_terminal(
     decode(two, tmp_path / "s.h5")
     out, err = capfd.readouterr()
     assert (out, err) == ("", "")
+
+
+def test_one_large_picture_is_decoded_at_a_time(
+    two: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once, most, counting, resized = 0, 0, threading.Lock(), decoding._resized
+
+    def counted(*arguments: Any) -> Image.Image:
+        nonlocal at_once, most
+        with counting:
+            at_once += 1
+            most = max(most, at_once)
+        time.sleep(0.005)  # long enough for others to come
+        with counting:
+            at_once -= 1
+        return resized(*arguments)
+
+    monkeypatch.setattr(decoding, "_resized", counted)
+    monkeypatch.setattr(decoding, "_WORKERS", 4)
+    for limit, expected in ((two[0].path.stat().st_size * 1000, 4), (0, 1)):
+        monkeypatch.setattr(decoding, "_LARGE_PIXELS", limit)
+        most = 0
+        decode(two * 20, tmp_path / "s.h5")
+        assert most == expected

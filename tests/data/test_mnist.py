@@ -110,7 +110,8 @@ def test_every_truncation_is_noticed(tmp_path: Path, suffix: str) -> None:
         (b"\x00\x00\x08\xff" + b"\xff" * 2000, "not an IDX file"),
         (b"\x89PNG1234", "not an IDX file"),
         (b"\x00\x00\x08\x04" + b"\xff" * 16, "declares the shape"),
-        (b"\x00\x00\x08\x01" + struct.pack(">I", 2**31 - 1) + b"abc", "too short"),
+        (b"\x00\x00\x08\x01" + struct.pack(">I", 2**28 - 1) + b"abc", "too short"),
+        (b"\x00\x00\x08\x01" + struct.pack(">I", 2**28 + 1) + b"abc", "declares the shape"),
     ],
 )
 @pytest.mark.parametrize("suffix", ["", ".gz"])

@@ -1,6 +1,7 @@
 """Raw files: their places, their checksums, and downloads that end well or leave nothing."""
 
 import hashlib
+import json
 import os
 import socket
 import threading
@@ -23,7 +24,9 @@ class Mirror(BaseHTTPRequestHandler):
     """Serves the file, something else, or only its beginning."""
 
     def do_GET(self) -> None:
-        body = {"/file": CONTENT, "/cut": CONTENT[:100], "/wrong": b"something else"}.get(self.path)
+        body = {"/file": CONTENT, "/cut": CONTENT[:100], "/wrong": b"something else"}.get(
+            self.path.partition("?")[0]
+        )
         if body is None:
             self.send_error(404)
             return
@@ -87,14 +90,32 @@ def test_a_download(tmp_path: Path, mirror: str) -> None:
     path = raw.download([f"{mirror}/file"], tmp_path / "new" / "folder", "name.gz", MD5, dataset="Set")
     assert path == tmp_path / "new" / "folder" / "name.gz"
     assert path.read_bytes() == CONTENT
-    assert os.listdir(path.parent) == ["name.gz"]
+    assert sorted(os.listdir(path.parent)) == ["downloads.jsonl", "name.gz"]
     assert socket.getdefaulttimeout() is None
 
 
 def test_a_later_mirror_helps_out(tmp_path: Path, mirror: str, closed: str) -> None:
     urls = [f"{closed}/file", f"{mirror}/absent", f"{mirror}/wrong", f"{mirror}/cut", f"{mirror}/file"]
     assert raw.download(urls, tmp_path, "name.gz", MD5, dataset="Set").read_bytes() == CONTENT
-    assert os.listdir(tmp_path) == ["name.gz"]
+    assert sorted(os.listdir(tmp_path)) == ["downloads.jsonl", "name.gz"]
+    raw.download([f"{mirror}/file"], tmp_path, "again.gz", MD5, dataset="Set")
+    noted = [json.loads(line) for line in (tmp_path / "downloads.jsonl").read_text().splitlines()]
+    assert [(line["file"], line["url"]) for line in noted] == [
+        ("name.gz", f"{mirror}/file"),
+        ("again.gz", f"{mirror}/file"),
+    ]
+    assert {(line["checksum"], line["bytes"]) for line in noted} == {(f"md5:{MD5}", len(CONTENT))}
+
+
+def test_no_password_is_said_or_noted(tmp_path: Path, mirror: str) -> None:
+    def secret(page: str) -> str:
+        return f"{mirror}/{page}?token=hidden"
+
+    with pytest.raises(UserError) as caught:
+        raw.download([secret("absent"), secret("wrong")], tmp_path, "name.gz", MD5, dataset="Set")
+    assert "hidden" not in str(caught.value)
+    raw.download([secret("file")], tmp_path, "name.gz", MD5, dataset="Set")
+    assert "hidden" not in (tmp_path / "downloads.jsonl").read_text()
 
 
 @pytest.mark.parametrize("page", ["wrong", "cut", "absent"])

@@ -1,7 +1,6 @@
 """Stores: what is written comes back, whole or not at all, and a damaged or devious file is refused."""
 
 import hashlib
-import json
 import os
 import signal
 import subprocess
@@ -19,6 +18,7 @@ import torch
 from cnnlab.data.store import FORMAT_VERSION, open_store
 from cnnlab.data.store_writer import StoreWriter
 from cnnlab.errors import UserError
+from cnnlab.sealed import open_sealed, seal
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (7, 5, 4, 3), dtype=np.uint8)
@@ -236,9 +236,19 @@ def test_a_folder_that_cannot_be_written_is_the_users_error(tmp_path: Path) -> N
 
 def test_absent_and_other_versions_are_none(stored: Path) -> None:
     assert open_store(stored.with_name("absent.h5")) is None
-    with h5py.File(stored, "r+") as file:
-        file.attrs["format_version"] = FORMAT_VERSION + 1
+    reseal(stored, about={"format_version": FORMAT_VERSION + 1})
     assert open_store(stored) is None
+    with h5py.File(stored.with_name("before.h5"), "w") as file:  # before there were seals
+        file.attrs["format_version"] = 2
+    assert open_store(stored.with_name("before.h5")) is None
+
+
+def reseal(path: Path, change: Callable[[h5py.File], None] = lambda _: None, about: Any = None) -> None:
+    """Change a store and seal it again, as a stranger would."""
+    before = open_sealed(path).about
+    with h5py.File(path, "r+") as file:
+        change(file)
+    seal(path, before | (about or {}))
 
 
 def outer(file: h5py.File, name: str, make: Callable[[Path], object]) -> None:
@@ -299,7 +309,7 @@ def attribute(name: str, value: Any) -> Callable[[h5py.File], None]:
     return lambda file: file.attrs.__setitem__(name, value)
 
 
-DAMAGES: dict[str, Callable[[h5py.File], None]] = {
+FOREIGN: dict[str, Callable[[h5py.File], None]] = {
     "external link": lambda f: outer(f, "train/images", lambda p: h5py.ExternalLink(p, "train/images")),
     "external group": lambda f: outer(f, "train", lambda p: h5py.ExternalLink(p, "train")),
     "soft link": lambda f: outer(f, "train/images", lambda _: h5py.SoftLink("/test/images")),
@@ -308,11 +318,12 @@ DAMAGES: dict[str, Callable[[h5py.File], None]] = {
     "virtual images": virtual("train/images", IMAGES),
     "virtual labels": virtual("train/labels", LABELS),
     "chunked labels": replaced("train/labels", LABELS, chunks=(2,)),
-    "chunked": replaced("train/images", IMAGES, chunks=(1, 5, 4, 3)),
     "compressed": replaced("train/images", IMAGES, compression="gzip"),
+    "group for images": a_group,
+}
+WRONG: dict[str, Callable[[h5py.File], None]] = {
     "float images": replaced("train/images", IMAGES.astype(np.float32)),
     "flat images": replaced("train/images", IMAGES.reshape(7, -1)),
-    "group for images": a_group,
     "no image": no_image,
     "int32 labels": replaced("train/labels", LABELS.astype(np.int32)),
     "fewer labels": replaced("train/labels", LABELS[:6]),
@@ -320,23 +331,66 @@ DAMAGES: dict[str, Callable[[h5py.File], None]] = {
     "labels below": replaced("test/labels", LABELS[:2] - 1),
     "no train": without("train"),
     "no labels": without("train/labels"),
-    "no version": lambda f: f.attrs.__delitem__("format_version"),
-    "odd version": attribute("format_version", "one"),
-    "no checksum": lambda f: f.attrs.__delitem__("checksum"),
-    "names are no JSON": attribute("class_names", "a, b"),
-    "names are no list": attribute("class_names", json.dumps({"a": 1})),
-    "options are no object": attribute("options", "[]"),
+    "no digests": without("train/digests"),
 }
+ABOUT: dict[str, Any] = {
+    "names are no list": {"class_names": {"a": 1}},
+    "names are numbers": {"class_names": [1, 2, 3]},
+    "options are no object": {"options": []},
+    "no remarks": {"counted": None},
+}
+REFUSAL = r"store\.h5 is not a prepared data set.*delete that file and run again"
 
 
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
-def test_a_damaged_store_is_refused(stored: Path, damage: Callable[[h5py.File], None]) -> None:
+@pytest.mark.parametrize("change", (FOREIGN | WRONG).values(), ids=(FOREIGN | WRONG).keys())
+def test_a_store_that_another_program_changed_is_refused(
+    stored: Path, change: Callable[[h5py.File], None]
+) -> None:
     with h5py.File(stored, "r+") as file:
-        damage(file)
-    with pytest.raises(
-        UserError, match=r"store\.h5 is not a prepared data set.*delete that file and run again"
-    ):
+        change(file)
+    with pytest.raises(UserError, match=REFUSAL):
         open_store(stored)
+
+
+@pytest.mark.parametrize("change", FOREIGN.values(), ids=FOREIGN.keys())
+def test_what_reads_elsewhere_is_not_even_sealed(stored: Path, change: Callable[[h5py.File], None]) -> None:
+    try:
+        reseal(stored, change)
+    except ValueError as error:
+        assert "is not stored in one piece" in str(error)  # noqa: PT017
+    else:
+        with pytest.raises(UserError, match=REFUSAL):
+            open_store(stored)
+
+
+@pytest.mark.parametrize("change", WRONG.values(), ids=WRONG.keys())
+def test_a_sealed_store_of_wrong_content_is_refused(
+    stored: Path, change: Callable[[h5py.File], None]
+) -> None:
+    reseal(stored, change)
+    with pytest.raises(UserError, match=REFUSAL):
+        open_store(stored)
+
+
+@pytest.mark.parametrize("about", ABOUT.values(), ids=ABOUT.keys())
+def test_a_sealed_store_that_says_wrong_things_is_refused(stored: Path, about: Any) -> None:
+    reseal(stored, about=about)
+    with pytest.raises(UserError, match=REFUSAL):
+        open_store(stored)
+
+
+def test_each_flipped_bit_is_noticed(stored: Path) -> None:
+    whole = stored.read_bytes()
+    with h5py.File(stored) as file:
+        images, size = file["train/images"].id.get_offset(), file["train/images"].nbytes
+    draws = np.random.default_rng(3)
+    places = [*draws.integers(0, len(whole), 300), *draws.integers(images, images + size, 20)]
+    for place in places:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(draws.integers(8))
+        stored.write_bytes(damaged)
+        with pytest.raises(UserError, match=REFUSAL):
+            [(split.images(), split.digests()) for split in open_store(stored).splits.values()]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("keep", [0, 5, 600, 2200])

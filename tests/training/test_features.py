@@ -14,6 +14,7 @@ from cnnlab.config.compose import compose
 from cnnlab.config.make import make
 from cnnlab.errors import TrainingError, UserError
 from cnnlab.models.pretrained import read
+from cnnlab.sealed import seal
 from cnnlab.training.checkpoints import load_weights
 from cnnlab.training.features import served
 from cnnlab.training.process import without_idle_warnings
@@ -148,17 +149,18 @@ def test_whatever_changes_the_features_has_a_file_of_its_own(serve, tmp_path, re
         assert len(files) == number, variant
 
 
-@pytest.mark.parametrize("harm", ["cut", "text", "key", "gone"])
+@pytest.mark.parametrize("harm", ["cut", "text", "key", "flip", "gone"])
 def test_a_damaged_file_is_written_anew(serve, harm):
     data, (path,) = serve()
     whole, expected = path.read_bytes(), inputs(data)
     if harm == "cut":
         path.write_bytes(whole[: len(whole) // 2])
+    elif harm == "flip":
+        path.write_bytes(whole[:3000] + bytes([whole[3000] ^ 1]) + whole[3001:])
     elif harm == "text":
         path.write_text("no HDF5")
     elif harm == "key":
-        with h5py.File(path, "r+") as opened:
-            opened.attrs["key"] = "of something else"
+        seal(path, {"key": "of something else"})
     else:
         path.unlink()
         (path.parent / f".{path.stem}-12345678.h5").write_bytes(b"left by a kill")

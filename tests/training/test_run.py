@@ -219,3 +219,11 @@ def test_a_few_batches_are_enough_to_try_everything(trained):
     assert result.status == "finished"
     assert result.epochs == 2
     assert not (folder / "tensorboard").exists()
+
+
+def test_a_run_keeps_no_secret_of_the_environment(trained, monkeypatch):
+    monkeypatch.setenv("SOME_TOKEN", "s3cret-of-the-environment")
+    _, folder = trained("one", "model=mlp", "model.hidden=[5]", "logger=tensorboard")
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert len(files) > 8
+    assert not [path for path in files if b"s3cret-of-the-environment" in path.read_bytes()]

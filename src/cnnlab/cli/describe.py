@@ -20,7 +20,7 @@ def main(overrides: Sequence[str]) -> int:
 
     from cnnlab.config.check import check
     from cnnlab.models.describe import describe
-    from cnnlab.training.run import build
+    from cnnlab.training.build import build
 
     check(cfg)
     data, model = build(cfg)

@@ -34,6 +34,7 @@ def help_text() -> str:
         lines += [*_wrapped(group, options), f"  {'':<12}  python -m cnnlab {EXAMPLES[group]}", ""]
     lines += [
         "seed=0 sets the seed. Every value of a group can be set: --cfg job prints them all as composed.",
+        "--allow-target MODULE.CLASS lets a _target_ name a class of your own.",
         "A run leaves everything in one folder under outputs/; tensorboard --logdir outputs shows it.",
     ]
     return "\n".join(lines)

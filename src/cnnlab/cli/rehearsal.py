@@ -8,8 +8,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.memory import require_memory
+from cnnlab.training.build import build
 from cnnlab.training.callbacks import make_callbacks
-from cnnlab.training.run import build
 from cnnlab.training.trainer import build_trainer
 
 # Settings of the Trainer that change the process.

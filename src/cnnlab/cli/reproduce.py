@@ -5,16 +5,17 @@ import contextlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from omegaconf import DictConfig
 
+from cnnlab.cli.arguments import Arguments
 from cnnlab.config.conf import conf_dir
 from cnnlab.errors import UserError
 from cnnlab.study.record import Record
 from cnnlab.study.rows import Row, choose_rows, read_rows
 
 RUNS = Path("outputs") / "reproduce"
+USAGE = "reproduce ROW ... KEY=VALUE ... --seeds N --again --without-variants --runs FOLDER --results FOLDER"
 DPI = 90  # of the rows' pictures, which are kept with the documentation
 
 
@@ -69,7 +70,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     Raises:
         UserError: for a flag that there is not.
     """
-    parser = argparse.ArgumentParser("python -m cnnlab reproduce", add_help=False, allow_abbrev=False)
+    parser = Arguments("reproduce", USAGE)
     parser.add_argument("words", nargs="*")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--again", action="store_true")
@@ -77,13 +78,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--runs", type=Path, default=RUNS)
     parser.add_argument("--results", type=Path)
 
-    def refuse(message: str) -> NoReturn:
-        raise UserError(
-            f"reproduce: {message}; what can be typed is ROW ..., KEY=VALUE ..., --seeds N, --again, "
-            "--without-variants, --runs FOLDER, --results FOLDER."
-        )
-
-    parser.error = refuse  # type: ignore[method-assign]
     arguments = parser.parse_intermixed_args(list(words))
     if arguments.seeds < 1:
         raise UserError(f"--seeds={arguments.seeds}: at least 1.")

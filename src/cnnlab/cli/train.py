@@ -18,6 +18,7 @@ from cnnlab.cli.isolation import isolated
 from cnnlab.config import conf
 from cnnlab.config.compose import CONFIG_NAME, REFUSALS, compose, expand
 from cnnlab.config.explain import explain
+from cnnlab.config.launching import compose_job
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.errors import TrainingError, UserError, did_you_mean
 
@@ -123,7 +124,7 @@ def check_jobs(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
     configs = []
     for job in jobs:
         with _named(job, multirun):
-            configs.append(compose(job))
+            configs.append(compose_job(job))
 
     from cnnlab.cli.rehearsal import rehearse  # imports torch, which composing does not need
     from cnnlab.config.check import check
@@ -172,29 +173,17 @@ def run_job(cfg: DictConfig, jobs: int) -> float | None:
         print(f"job {state.job.num + 1}/{jobs}: {' '.join(state.overrides.task)}", flush=True)
     log.info("started: %s", " ".join(state.overrides.task) or "without overrides")
 
-    from cnnlab.training.folder import RunFolder
+    from cnnlab.cli.ending import ended
     from cnnlab.training.run import run
 
     try:
-        result = run(cfg, folder, told=state.overrides.task)
+        result = ended(lambda: run(cfg, folder, told=state.overrides.task), folder)
     except Exception as error:
-        expected = isinstance(error, (UserError, TrainingError))
-        log.error("failed: %s", error, exc_info=not expected)
         if not study:
             raise
+        expected = isinstance(error, (UserError, TrainingError))
         sentence = str(error) if expected else f"{type(error).__name__}: {error}"
         raise TrainingError(
             f"job {state.job.num + 1}/{jobs} failed: {sentence.rstrip('.')}. Its folder is {folder}"
         ) from error
-    except (KeyboardInterrupt, SystemExit):
-        last = RunFolder(folder).last
-        where = f"the last checkpoint is {last}" if last.exists() else "there is no checkpoint yet"
-        log.warning("interrupted; %s", where)
-        print(f"cnnlab: {where}; the folder is {folder}", file=sys.stderr)
-        raise
-
-    from cnnlab.cli.summary import show
-
-    log.info("finished: %d epochs, test %s", result.epochs, result.test)
-    show(result, folder)
     return result.val.get((result.followed or "").removeprefix("val/"))

@@ -5,13 +5,9 @@ node with a ``_target_`` is compared with that callable's arguments and their ty
 """
 
 import dataclasses
-import importlib
 import inspect
-import re
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
-from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -20,6 +16,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from cnnlab.config import conf
 from cnnlab.config.hints import as_typed, require
 from cnnlab.config.limits import LIMITS
+from cnnlab.config.targets import locate
 from cnnlab.errors import UserError, did_you_mean, reason
 
 # Groups whose option is one call, and groups that hold several by name.
@@ -68,7 +65,7 @@ def _resolved(cfg: DictConfig) -> dict[str, Any]:
         key = getattr(error, "full_key", None) or "config"
         if isinstance(error, MissingMandatoryValue):
             raise UserError(f"{key}: needs a value; say {key}=...") from error
-        raise UserError(f"{key}: {reason(error)}") from error
+        raise UserError(f"{key}: {reason(error.__cause__ or error)}") from error
     return cast(dict[str, Any], plain)
 
 
@@ -95,31 +92,6 @@ def _mapping(path: str, node: object) -> Mapping[str, Any]:
     if path not in conf.groups():
         raise UserError(f"{path}={as_typed(node)}: allowed are settings with a _target_ among them.")
     raise UserError(f"{path}: none is chosen; say {path}=..., with one of {', '.join(conf.groups()[path])}.")
-
-
-@cache
-def allowed_targets(group: str, folder: Path) -> frozenset[str]:
-    """Exact names that a ``_target_`` in this group may have: those in its files, and in the experiments."""
-    pattern = re.compile(r"^\s*_target_:\s*([\w.]+)\s*(?:#.*)?$", re.MULTILINE)
-    files = [file for part in (group, "experiment") for file in (folder / part).rglob("*.yaml")]
-    return frozenset(name for file in files for name in pattern.findall(file.read_text(encoding="utf-8")))
-
-
-def locate(path: str, target: object) -> Callable[..., Any]:
-    """Import what a ``_target_`` names, if the shipped conf/, which is trusted, names it in this group.
-
-    Raises:
-        UserError: for any other name.
-    """
-    allowed = allowed_targets(path.partition(".")[0], conf.conf_dir())
-    if target not in allowed:
-        hint = did_you_mean(str(target), allowed) or f"; those are {', '.join(sorted(allowed))}."
-        raise UserError(
-            f"{path}._target_={as_typed(target)}: it is not among the names that may be called here{hint}"
-        )
-    module, _, name = str(target).rpartition(".")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return found
 
 
 def _check_call(path: str, node: Mapping[str, Any]) -> None:

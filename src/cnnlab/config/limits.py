@@ -48,6 +48,7 @@ LIMITS: dict[str, Any] = {
     "callbacks.on_nan": Literal["stop", "skip"],
     "callbacks.checkpoint.monitor": Monitor | Literal["auto"],
     "callbacks.checkpoint.mode": Mode,
+    "callbacks.checkpoint.filename": Literal["best"],  # a path would lead out of the run folder
     "callbacks.early_stopping.monitor": Monitor | Literal["auto"],
     "callbacks.early_stopping.mode": Mode,
     "callbacks.early_stopping.patience": Count,

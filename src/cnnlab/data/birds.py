@@ -94,11 +94,18 @@ def list_birds(
     for entry in by_place.values():
         if entry.number in numbers:
             path = folder / "images" / entry.place
-            if not path.is_file():
+            if not _is_there(path):
                 raise UserError(f"{entry.where}: the picture {path} is not there.")
             found[entry.split].append(Picture(path, numbers[entry.number], entry.box))
     _require_each_class(folder, class_names, found)
     return {split: tuple(pictures) for split, pictures in found.items()}
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # no file system takes such a name
+        return False
 
 
 def _entries_of_2010(folder: Path) -> Iterator[Entry]:

@@ -1,7 +1,5 @@
 """CIFAR-10 and CIFAR-100, read from their Python batches (https://www.cs.toronto.edu/~kriz/cifar.html)."""
 
-import tarfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +8,15 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnlab.data.raw import Arrays, check_md5, download
+from cnnlab.data.archives import read_members
+from cnnlab.data.raw import Arrays, check_md5, download, read_plain
 from cnnlab.data.spec import DataSpec
 from cnnlab.data.store_writer import StoreWriter
 from cnnlab.data.stored import ImageDataModule
 from cnnlab.data.unpickle import load_pickle
 from cnnlab.errors import UserError, did_you_mean
+
+_LARGEST = 1 << 28  # bytes; the largest batch has 155 million, a damaged archive may declare more
 
 CIFAR10_CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
@@ -117,10 +118,7 @@ def _locate(root: Path, layout: Any, verify: bool) -> tuple[Path, Iterator[tuple
 
 def _from_folder(folder: Path, listed: dict[str, str], verify: bool) -> Iterator[tuple[str, bytes]]:
     for name, md5 in listed.items():
-        try:
-            content = (folder / name).read_bytes()
-        except OSError as error:
-            raise UserError(f"{folder / name} cannot be read: {error.strerror or error}") from error
+        content = read_plain(folder / name, _LARGEST)
         if verify:
             check_md5(folder / name, md5)
         yield name, content
@@ -128,17 +126,8 @@ def _from_folder(folder: Path, listed: dict[str, str], verify: bool) -> Iterator
 
 def _from_archive(archive: Path, base: str, listed: dict[str, str]) -> Iterator[tuple[str, bytes]]:
     missing = {f"{base}/{name}": name for name in listed}
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for member in tar:
-                name = missing.pop(member.name.removeprefix("./"), None)
-                stream = tar.extractfile(member) if name is not None and member.isreg() else None
-                if name is not None and stream is not None:
-                    yield name, stream.read()
-                elif name is not None:
-                    raise UserError(f"{archive}: {member.name} is not a plain file")
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{archive} is damaged: {error}") from error
+    for member, content in read_members(archive, lambda name: name.removeprefix("./") in missing, _LARGEST):
+        yield missing.pop(member.removeprefix("./")), content
     if missing:
         raise UserError(f"{archive} holds no {', '.join(missing)}")
 

@@ -1,7 +1,9 @@
 """Pictures in files of their own, decoded once and in parallel into a store."""
 
+import contextlib
 import os
 import sys
+import threading
 from abc import abstractmethod
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +35,8 @@ OnBadImage = Literal["raise", "skip"]
 # A file's content chooses its decoder, whatever its name says, and some of PIL's run other programs.
 _FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF")
 _MOST_PIXELS = 64 * 1024 * 1024
+_LARGE_PIXELS = 8 * 1024 * 1024
+_one_large = threading.Lock()  # or a folder of the largest would take their memory times the processors
 _WORKERS = os.cpu_count() or 1
 
 
@@ -77,7 +81,7 @@ def decode_into(
     """
     before = Image.MAX_IMAGE_PIXELS
     Image.init()  # or the first threads would load the decoders together
-    Image.MAX_IMAGE_PIXELS = None  # PIL would warn in the middle of the bar; `_decode` has a limit of its own
+    Image.MAX_IMAGE_PIXELS = None  # PIL would warn in the middle of the bar; `decode` has a limit of its own
     total = sum(len(listed) for listed in pictures.values())
     quiet = not sys.stderr.isatty()
     try:
@@ -107,28 +111,47 @@ def _decoded(
     with ThreadPoolExecutor(_WORKERS) as pool:
         while True:
             for picture in islice(rest, 4 * _WORKERS - len(waiting)):
-                waiting.append((picture, pool.submit(_decode, picture.path, size, channels, picture.box)))
+                waiting.append(
+                    (picture, pool.submit(decode, picture.path, (size, size), channels, picture.box))
+                )
             if not waiting:
                 return
             yield waiting.popleft()
 
 
-def _decode(path: Path, size: int, channels: int, box: Box | None) -> NDArray[np.uint8]:
+def decode(path: Path, size: tuple[int, int], channels: int, box: Box | None = None) -> NDArray[np.uint8]:
+    """Return a picture, uint8 ``(*size, channels)``, resized bilinearly with antialiasing.
+
+    Args:
+        path: the file; its content chooses the decoder, whatever its name says.
+        size: height and width.
+        channels: 1 for grey, 3 for colour.
+        box: the part that is used; None is the whole picture.
+
+    Raises:
+        Exception: nearly anything, for a damaged file; ValueError for a picture of too many pixels.
+    """
+    height, width = size
     with Image.open(path, formats=_FORMATS) as opened:
         if opened.width * opened.height > _MOST_PIXELS:
             raise ValueError(f"{opened.width} x {opened.height} pixels are more than {_MOST_PIXELS}")
-        image: Image.Image = opened
-        if image.mode == "P" and "transparency" in image.info:
-            image = image.convert("RGBA")  # PIL warns of the direct way, and gives the same colours
-        if image.mode in ("I", "F"):
-            raise ValueError(f"its pixels are of PIL's mode {image.mode}, which has no fixed range")
-        if image.mode.startswith("I;16"):  # PIL would clip at 255
-            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        image = image.convert("L" if channels == 1 else "RGB")
-        if box is not None:  # `resize` takes a box too, and looks beyond its edges
-            image = image.crop(_within(box, image.width, image.height))
-        resized = image.resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(resized).reshape(size, size, channels)
+        large = opened.width * opened.height > _LARGE_PIXELS
+        with _one_large if large else contextlib.nullcontext():
+            resized = _resized(opened, (width, height), channels, box)
+    return np.asarray(resized).reshape(height, width, channels)
+
+
+def _resized(image: Image.Image, size: tuple[int, int], channels: int, box: Box | None) -> Image.Image:
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")  # PIL warns of the direct way, and gives the same colours
+    if image.mode in ("I", "F"):
+        raise ValueError(f"its pixels are of PIL's mode {image.mode}, which has no fixed range")
+    if image.mode.startswith("I;16"):  # PIL would clip at 255
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    image = image.convert("L" if channels == 1 else "RGB")
+    if box is not None:  # `resize` takes a box too, and looks beyond its edges
+        image = image.crop(_within(box, image.width, image.height))
+    return image.resize(size, Image.Resampling.BILINEAR)
 
 
 def _within(box: Box, width: int, height: int) -> tuple[int, int, int, int]:

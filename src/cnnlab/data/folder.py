@@ -77,8 +77,9 @@ def _labelled(folder: Path, class_names: tuple[str, ...]) -> Iterator[Picture]:
 def _pictures(folder: Path) -> Iterator[Path]:
     for directory, _, names in sorted(os.walk(folder, onerror=_unreadable)):
         for name in sorted(names):
-            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."):
-                yield Path(directory) / name
+            picture = Path(directory) / name
+            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".") and not picture.is_fifo():
+                yield picture
 
 
 def _unreadable(error: OSError) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,8 +11,8 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from cnnlab.downloads import DOWNLOAD_FAILURES, network_timeout
-from cnnlab.errors import UserError
+from cnnlab.downloads import DOWNLOAD_FAILURES, network_timeout, note_download, without_secrets
+from cnnlab.errors import UserError, reason
 
 Arrays = dict[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]
 """Per split: images ``(N, H, W, C)`` and labels ``(N,)``."""
@@ -54,6 +55,27 @@ def check_md5(path: Path, expected: str, content: bytes | None = None) -> None:
         )
 
 
+def read_plain(path: Path, largest: int) -> bytes:
+    """Read a file that came out of an archive, where a link to a device could lie as well.
+
+    Args:
+        path: the file.
+        largest: bytes that it may have.
+
+    Raises:
+        UserError: if it is no plain file, is larger, or cannot be read.
+    """
+    try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            raise UserError(f"{path} is not a plain file")
+        if state.st_size > largest:
+            raise UserError(f"{path} has {state.st_size} bytes, more than the {largest} that are read")
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
 def download(urls: Sequence[str], folder: Path, filename: str, md5: str, *, dataset: str) -> Path:
     """Fetch an official file from the first of its mirrors that has it; nothing half-fetched is left.
 
@@ -74,24 +96,27 @@ def download(urls: Sequence[str], folder: Path, filename: str, md5: str, *, data
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
-            reason = _try_mirrors(urls, Path(temporary), filename, md5)
-            if reason is None:
-                return (Path(temporary) / filename).replace(folder / filename)
+            source, failures = _try_mirrors(urls, Path(temporary), filename, md5)
+            if source is not None:
+                path = (Path(temporary) / filename).replace(folder / filename)
+                note_download(path, source, f"md5:{md5}")
+                return path
     except OSError as error:
         raise UserError(f"{advice}; nothing can be written to {folder}: {error.strerror or error}") from error
-    raise UserError(f"{advice}; {reason}")
+    raise UserError(f"{advice}; {'; '.join(failures)}")
 
 
-def _try_mirrors(urls: Sequence[str], folder: Path, filename: str, md5: str) -> str | None:
+def _try_mirrors(urls: Sequence[str], folder: Path, filename: str, md5: str) -> tuple[str | None, list[str]]:
+    """Return the address that gave the official file, and how the others failed."""
     from torchvision.datasets.utils import download_url  # seconds to import, and needed only here
 
-    failures = []
+    failures: list[str] = []
     for url in urls:
         try:
             with network_timeout():
                 download_url(url, folder, filename, md5)
         except DOWNLOAD_FAILURES as error:
-            failures.append(f"the download from {url} failed: {error or type(error).__name__}")
+            failures.append(f"the download from {without_secrets(url)} failed: {reason(error)}")
         else:
-            return None
-    return "; ".join(failures)
+            return url, failures
+    return None, failures

@@ -1,23 +1,21 @@
 """IMDB's film reviews, as words and as token ids (https://ai.stanford.edu/~amaas/data/sentiment)."""
 
-import gzip
 import itertools
 import os
 import re
-import tarfile
-import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnlab.data.raw import check_md5, download
+from cnnlab.data.archives import read_members
+from cnnlab.data.raw import check_md5, download, read_plain
 from cnnlab.data.vocabulary import FIRST_WORD, UNKNOWN, Numbered, commonest
-from cnnlab.errors import UserError, reason
+from cnnlab.errors import UserError
 
 REVIEW_CLASSES = ("neg", "pos")
 REVIEW_SPLITS = ("train", "test")
@@ -192,43 +190,15 @@ def _from_folder(folder: Path) -> Iterator[tuple[str, str, str, bytes]]:
         try:
             for file in os.listdir(reviews) if reviews.is_dir() else ():
                 if _FILE.fullmatch(file):
-                    yield split, name, file, (reviews / file).read_bytes()
+                    yield split, name, file, read_plain(reviews / file, _LARGEST)
         except OSError as error:
             raise UserError(f"{error.filename} cannot be read: {error.strerror or error}") from error
 
 
 def _from_archive(archive: Path) -> Iterator[tuple[str, str, str, bytes]]:
-    try:
-        with (
-            gzip.open(archive) if archive.suffix == ".gz" else archive.open("rb") as stream,
-            tarfile.open(fileobj=stream, mode="r:") as tar,
-        ):
-            for member in tar:
-                place = _MEMBER.fullmatch(member.name)
-                if place is None:
-                    continue
-                if member.size > _LARGEST:
-                    raise UserError(
-                        f"{archive} is damaged: {member.name} declares {member.size} bytes; fetch it anew"
-                    )
-                review = tar.extractfile(member) if member.isreg() else None
-                if review is None:
-                    raise UserError(f"{archive}: {member.name} is not a plain file")
-                yield place[1], place[2], place[3], review.read()
-            if not _ends_in_zeros(cast(BinaryIO, stream)):
-                raise UserError(f"{archive} is damaged: it ends too early; fetch it anew")
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{archive} cannot be read ({reason(error)}); fetch it anew") from error
-
-
-def _ends_in_zeros(stream: BinaryIO) -> bool:
-    # Two blocks of zeros end an archive. tarfile takes any header that it cannot read for the first of them.
-    second = False
-    while block := stream.read(2**20):
-        if block.strip(b"\0"):
-            return False
-        second = True
-    return second
+    for name, content in read_members(archive, lambda name: _MEMBER.fullmatch(name) is not None, _LARGEST):
+        place = cast(re.Match[str], _MEMBER.fullmatch(name))
+        yield place[1], place[2], place[3], content
 
 
 def _check_number(number: int, where: Path, what: str, verify: bool) -> None:

@@ -1,20 +1,19 @@
 """Prepared data sets: one HDF5 file each, read into memory or memory-mapped."""
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import h5py
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, reason
+from cnnlab.sealed import SealedArray, SealedFile, is_unsealed_hdf5, open_sealed
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 SPLITS = ("train", "val", "test")
 # What a split may consist of, in the order of the checksum: images and labels, or token ids and labels.
 ARRAYS = ("images", "ids", "offsets", "labels")
@@ -26,49 +25,42 @@ class StoredSplit:
     """One split of a store: its arrays are read when they are asked for.
 
     Args:
-        path: the store's file.
+        file: the store's file.
         name: ``train``, ``val`` or ``test``.
         shape: shape of the images, ``(N, H, W, C)``; of texts ``(N,)``.
     """
 
-    path: Path
+    file: SealedFile
     name: str
     shape: tuple[int, ...]
 
     def labels(self) -> NDArray[np.int64]:
         """Return the labels, int64 ``(N,)``."""
-        with _reading(self.path) as file:
-            labels: NDArray[np.int64] = _array(file, self.path, self.name, "labels")[...]
-            return labels
+        return self._read("labels")
 
     def digests(self) -> NDArray[np.uint64]:
         """Return a digest of each sample's content, uint64 ``(N,)``: equal samples have equal ones."""
-        with _reading(self.path) as file:
-            digests: NDArray[np.uint64] = _array(file, self.path, self.name, "digests")[...]
-            return digests
+        return self._read("digests")
 
     def ids(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Return the token ids, int32, and the offsets of the samples, int64 ``(N + 1,)``."""
-        with _reading(self.path) as file:
-            ids, offsets = (_array(file, self.path, self.name, part)[...] for part in ("ids", "offsets"))
-            return ids, offsets
+        return self._read("ids"), self._read("offsets")
 
     def images(self, mapped: bool = False) -> torch.Tensor:
         """Return the images, uint8 ``(N, H, W, C)``.
 
         Args:
-            mapped: leave them in the file and read what is touched; changes stay in memory.
+            mapped: leave them in the file and read what is touched; changes stay in memory. Only what is
+                read into memory is compared with its checksum.
         """
-        with _reading(self.path) as file:
-            dataset = _array(file, self.path, self.name, "images")
-            if dataset.shape != self.shape:
-                raise _broken(self.path, f"{self.name}/images changed while it was in use")
-            if not mapped:
-                array = np.empty(self.shape, np.uint8)
-                dataset.read_direct(array)
-                return torch.from_numpy(array)
-            offset = dataset.id.get_offset()
-        return torch.from_numpy(np.memmap(self.path, np.uint8, "c", offset, self.shape))
+        if not mapped:
+            return torch.from_numpy(self._read("images"))
+        with _reading(self.file.path):
+            return torch.from_numpy(self.file.arrays[f"{self.name}/images"].map())
+
+    def _read(self, part: str) -> NDArray[Any]:
+        with _reading(self.file.path):
+            return self.file.arrays[f"{self.name}/{part}"].read()
 
 
 @dataclass(frozen=True)
@@ -95,62 +87,63 @@ def open_store(path: Path) -> Store | None:
     """Describe a prepared file, or return None where there is none or it is of another format version.
 
     Raises:
-        UserError: if the file is damaged, or would make HDF5 read some other file.
+        UserError: if the file is damaged.
     """
     if not path.exists():
         return None
-    with _reading(path) as file:
-        attributes, names = file.attrs, set(file)  # asking `in file` would follow a link
-        if int(attributes["format_version"]) != FORMAT_VERSION:
+    with _reading(path):
+        # Those of earlier versions had no seal.
+        if is_unsealed_hdf5(path):
+            return None
+        file = open_sealed(path)
+        about = file.about
+        if about["format_version"] != FORMAT_VERSION:
             return None
         store = Store(
             path=path,
-            class_names=tuple(_json(attributes, "class_names", list)),
-            source=str(attributes["source"]),
-            verified=bool(attributes["verified"]),
-            options=_json(attributes, "options", dict),
-            checksum=str(attributes["checksum"]),
-            skipped=tuple(_json(attributes, "skipped", list)),
-            vocabulary=_vocabulary(file, path) if "vocabulary" in names else (),
-            counted=_json(attributes, "counted", dict) if "counted" in attributes else {},
-            splits={name: StoredSplit(path, name, ()) for name in SPLITS if name in names},
+            class_names=_names(about, "class_names"),
+            source=str(about["source"]),
+            verified=about["verified"] is True,
+            options=_mapping(about, "options"),
+            checksum=str(about["checksum"]),
+            skipped=_names(about, "skipped"),
+            vocabulary=_names(about, "vocabulary"),
+            counted=_mapping(about, "counted"),
+            splits={},
         )
-        if "train" not in store.splits:
-            raise _broken(path, "it holds no train split")
-        for name in store.splits:
-            store.splits[name] = _split(file, path, name, len(store.class_names))
+        for name in SPLITS:
+            if f"{name}/labels" in file.arrays:
+                store.splits[name] = _split(file, name, len(store.class_names))
+    if "train" not in store.splits:
+        raise _broken(path, "it holds no train split")
     return store
 
 
-def _split(file: h5py.File, path: Path, name: str, classes: int) -> StoredSplit:
-    labels = _array(file, path, name, "labels")  # the first, since it refuses a link in place of the group
-    count = len(labels)
-    if "ids" in set(file[name]):
-        ids, offsets = (_array(file, path, name, part) for part in ("ids", "offsets"))
-        if ids.dtype != np.int32 or ids.ndim != 1 or not are_offsets(offsets[...], len(ids)):
-            raise _broken(path, f"{name}/ids and offsets do not fit each other")
-        shape: tuple[int, ...] = (len(offsets) - 1,)
+def _split(file: SealedFile, name: str, classes: int) -> StoredSplit:
+    if f"{name}/ids" in file.arrays:
+        ids, offsets = (_array(file, name, part, dtype, 1) for part, dtype in _TEXTS)
+        if not are_offsets(offsets.read(), ids.shape[0]):
+            raise _broken(file.path, f"{name}/ids and offsets do not fit each other")
+        shape: tuple[int, ...] = (offsets.shape[0] - 1,)
     else:
-        images = _array(file, path, name, "images")
-        if images.dtype != np.uint8 or images.ndim != 4 or images.id.get_offset() is None:
-            raise _broken(path, f"{name}/images is not uint8 of four dimensions")
-        shape = images.shape
-    if labels.dtype != np.int64 or labels.shape != shape[:1]:
-        raise _broken(path, f"{name}/labels is not one int64 per sample")
-    digests = _array(file, path, name, "digests")
-    if digests.dtype != np.uint64 or digests.shape != (count,):
-        raise _broken(path, f"{name}/digests is not one uint64 per sample")
-    values = labels[...]
+        shape = _array(file, name, "images", np.uint8, 4).shape
+    labels, digests = _array(file, name, "labels", np.int64, 1), _array(file, name, "digests", np.uint64, 1)
+    if not shape[0] or labels.shape != shape[:1] or digests.shape != shape[:1]:
+        raise _broken(file.path, f"{name} has no label and digest for each sample")
+    values = labels.read()
     if values.min() < 0 or values.max() >= classes:
-        raise _broken(path, f"{name}/labels goes beyond its {classes} classes")
-    return StoredSplit(path, name, shape)
+        raise _broken(file.path, f"{name}/labels goes beyond its {classes} classes")
+    return StoredSplit(file, name, shape)
 
 
-def _vocabulary(file: h5py.File, path: Path) -> tuple[str, ...]:
-    words = _array(file, path, "", "vocabulary")
-    if words.dtype != np.uint8 or words.ndim != 1:
-        raise _broken(path, "vocabulary is not text")
-    return tuple(words[...].tobytes().decode().split("\n"))
+_TEXTS = (("ids", np.int32), ("offsets", np.int64))
+
+
+def _array(file: SealedFile, split: str, part: str, dtype: type[Any], dimensions: int) -> SealedArray:
+    array = file.arrays[f"{split}/{part}"]
+    if array.dtype != dtype or len(array.shape) != dimensions:
+        raise _broken(file.path, f"{split}/{part} is not {np.dtype(dtype)} of {dimensions} dimensions")
+    return array
 
 
 def are_offsets(offsets: NDArray[np.int64], total: int) -> bool:
@@ -159,25 +152,16 @@ def are_offsets(offsets: NDArray[np.int64], total: int) -> bool:
     return bool(fits and offsets[0] == 0 and offsets[-1] == total and (np.diff(offsets) >= 0).all())
 
 
-def _array(file: h5py.File, path: Path, split: str, name: str) -> h5py.Dataset:
-    # Links, external and virtual storage have HDF5 read other files, and filters have it load plug-ins.
-    where = f"{split}/{name}".lstrip("/")
-    for part in filter(None, (split, where)):
-        if not isinstance(file.get(part, getlink=True), h5py.HardLink):
-            raise _broken(path, f"{part} is a link, not data")
-    dataset = file[where]
-    if not isinstance(dataset, h5py.Dataset) or dataset.id.get_create_plist().get_nfilters():
-        raise _broken(path, f"{where} is not plain data")
-    if dataset.external or dataset.is_virtual or dataset.chunks:
-        raise _broken(path, f"{where} is not stored in one piece inside the file")
-    return dataset
+def _names(about: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    if not isinstance(about[key], list) or not all(isinstance(name, str) for name in about[key]):
+        raise ValueError(f"{key} is not a list of names")
+    return tuple(about[key])
 
 
-def _json(attributes: Mapping[str, Any], name: str, kind: type[Any]) -> Any:  # noqa: ANN401 -- `kind`
-    value = json.loads(attributes[name])
-    if not isinstance(value, kind):
-        raise ValueError(f"{name} is not a {kind.__name__}")
-    return value
+def _mapping(about: Mapping[str, Any], key: str) -> dict[str, Any]:
+    if not isinstance(about[key], dict):
+        raise ValueError(f"{key} is not a mapping")
+    return cast(dict[str, Any], about[key])
 
 
 def _broken(path: Path, why: str) -> UserError:
@@ -187,10 +171,10 @@ def _broken(path: Path, why: str) -> UserError:
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[h5py.File]:
+def _reading(path: Path) -> Iterator[None]:
     try:
-        # A store never changes once it has its name, and locks fail on some read-only and network drives.
-        with h5py.File(path, "r", locking=False) as file:
-            yield file
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise _broken(path, str(error).strip("'\"")) from error
+        yield
+    except KeyError as error:
+        raise _broken(path, f"it holds no {error.args[0]}") from error
+    except (OSError, ValueError) as error:
+        raise _broken(path, reason(error)) from error

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from cnnlab.data.store import ARRAYS, FORMAT_VERSION, SPLITS, Option, are_offsets
 from cnnlab.errors import UserError
+from cnnlab.sealed import create, seal
 
 _BLOCK = 256  # images held in memory at a time where a split may be larger than it
 
@@ -103,7 +103,7 @@ class StoreWriter:
     def __enter__(self) -> Self:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = h5py.File(self._temporary, "x")
+            self._file = create(self._temporary)
         except OSError as error:
             raise UserError(f"{self.path.parent}: prepared data cannot be written there: {error}") from error
         return self
@@ -170,21 +170,20 @@ class StoreWriter:
         for name in self._file:
             digests = content_digests(self._file[name])
             _create(self._file[name], "digests", digests.shape, np.uint64)[...] = digests
-        if self.vocabulary:
-            words = np.frombuffer("\n".join(self.vocabulary).encode(), np.uint8)
-            _create(self._file, "vocabulary", words.shape, np.uint8)[...] = words
-        self._file.attrs.update(
-            format_version=FORMAT_VERSION,
-            class_names=json.dumps(self.class_names),
-            source=self._source,
-            verified=self._verified,
-            options=json.dumps(self._options, sort_keys=True),
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            checksum=_checksum(self._file),
-            skipped=json.dumps(self.skipped),
-            counted=json.dumps(self.counted),
-        )
+        about = {
+            "format_version": FORMAT_VERSION,
+            "class_names": self.class_names,
+            "source": self._source,
+            "verified": self._verified,
+            "options": self._options,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "checksum": _checksum(self._file),
+            "skipped": self.skipped,
+            "counted": self.counted,
+            "vocabulary": self.vocabulary,
+        }
         self._file.close()
+        seal(self._temporary, about)
         with self._temporary.open("rb+") as file:
             os.fsync(file.fileno())
         self._temporary.replace(self.path)

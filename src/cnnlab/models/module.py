@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import sys
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -210,12 +211,30 @@ class NetworkModule(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch's means."""
-        self.log_dict(self.take_sums("train") | {"lr": self.epoch_rate}, prog_bar=True)
+        self._log(self.take_sums("train") | {"lr": self.epoch_rate})
+        for config in self.trainer.lr_scheduler_configs:
+            if config.reduce_on_plateau:
+                found = self.trainer.callback_metrics
+                if config.monitor not in found:
+                    raise UserError(f"schedule.monitor={config.monitor}: there is {', '.join(found)}.")
+                self.lr_scheduler_step(config.scheduler, found[config.monitor])
 
     def on_validation_epoch_end(self) -> None:
         """Log the means of validation and of the watched test set."""
         for part in EVALUATED:
-            self.log_dict(self.take_sums(part), prog_bar=True)
+            self._log(self.take_sums(part))
+
+    def _log(self, means: Mapping[str, float]) -> None:
+        """Give an epoch's means to the callbacks and, at once, to the loggers.
+
+        Lightning tells its loggers of an epoch after the callbacks have written its checkpoint; a kill in
+        between would leave a checkpoint that is ahead of the curves.
+        """
+        self.log_dict(means, prog_bar=True, logger=False)
+        if not means or self.trainer.sanity_checking:
+            return
+        for logger in self.trainer.loggers:
+            logger.log_metrics({**means, "epoch": self.current_epoch}, self.global_step)
 
     def on_test_epoch_start(self) -> None:
         """Forget the outputs of an earlier test."""
@@ -274,5 +293,6 @@ class NetworkModule(pl.LightningModule):
         scheduler = self.schedule(optimizer, 0 if math.isinf(steps) else int(steps))
         plan: dict[str, Any] = {"scheduler": scheduler, "interval": self.schedule.interval}
         if self.schedule.monitor is not None:
-            plan["monitor"] = self.schedule.monitor
+            # Stepped at the epoch's end by this class, since Lightning does so behind the epoch's checkpoint.
+            plan |= {"monitor": self.schedule.monitor, "frequency": sys.maxsize}
         return {"optimizer": optimizer, "lr_scheduler": plan}

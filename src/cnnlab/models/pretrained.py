@@ -10,8 +10,9 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
-from cnnlab.downloads import DOWNLOAD_FAILURES, network_timeout
+from cnnlab.downloads import DOWNLOAD_FAILURES, network_timeout, note_download, without_secrets
 from cnnlab.errors import UserError, did_you_mean, reason
+from cnnlab.torchfile import read_torch_file
 
 OUR_BODY = "network.body."  # where a checkpoint of cnnlab's own has what torchvision calls by no prefix
 LAST_LAYER = "fc."  # as torchvision calls a ResNet's; it belongs to the classes that it was trained on
@@ -96,11 +97,12 @@ def fetch(url: str, architecture: str) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             with network_timeout():
                 torch.hub.download_url_to_file(url, str(path), digits, progress=sys.stderr.isatty())
+            note_download(path, url, f"sha256:{digits}")
         except DOWNLOAD_FAILURES as error:
             raise UserError(
-                f"model.weights: {url} could not be downloaded ({reason(error)}): put {name} into"
-                f" {path.parent}, or say model.weights=FILE for a local file of weights of {architecture},"
-                " or model.weights=null for none."
+                f"model.weights: {without_secrets(url)} could not be downloaded ({reason(error)}):"
+                f" put {name} into {path.parent}, or say model.weights=FILE for a local file of weights of"
+                f" {architecture}, or model.weights=null for none."
             ) from error
     with _readable(path), path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -141,7 +143,7 @@ def read(path: Path) -> dict[str, Tensor]:
 
 def _loaded(path: Path) -> object:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return read_torch_file(path)
     except OSError:
         raise
     except Exception as error:  # whatever rubbish makes torch's reader stumble over

@@ -110,7 +110,7 @@ class Record:
             plain = json.loads(path.read_text(encoding="utf-8"))
             cases = {name: CaseRecord(**_with_curves(case)) for name, case in plain.pop("cases").items()}
             return cls(cases=cases, **plain)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise UserError(
                 f"{path}: not the record of a row ({error}); remove it to run the row anew."
             ) from error

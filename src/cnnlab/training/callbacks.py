@@ -7,12 +7,11 @@ from typing import Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import ModelCheckpoint
 
 from cnnlab.config.make import make
 from cnnlab.errors import UserError, did_you_mean
 from cnnlab.models.module import NetworkModule
-from cnnlab.training.checkpoints import AUTO
+from cnnlab.training.checkpoints import AUTO, BestAndLast
 from cnnlab.training.folder import CHECKPOINTS
 from cnnlab.training.learning import Learning
 from cnnlab.training.on_nan import SkipOnNaN, StopOnNaN, on_nan
@@ -44,7 +43,7 @@ class Callbacks:
     speed: Speed
     on_nan: StopOnNaN | SkipOnNaN
     learning: Learning
-    checkpoint: ModelCheckpoint
+    checkpoint: BestAndLast
     others: list[pl.Callback]
 
     def all(self) -> list[pl.Callback]:
@@ -77,7 +76,7 @@ def make_callbacks(cfg: DictConfig, module: NetworkModule, folder: Path) -> Call
         if isinstance(callback, Choosy):
             callback.require(module, cfg.trainer)
     checkpoint = made.pop("checkpoint")
-    if not isinstance(checkpoint, ModelCheckpoint):
+    if not isinstance(checkpoint, BestAndLast):
         raise UserError("callbacks.checkpoint: it is no checkpoint.")
     action = cfg.callbacks.get("on_nan", "stop")
     return Callbacks(Speed(), on_nan(action, folder), Learning(), checkpoint, list(made.values()))

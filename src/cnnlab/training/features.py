@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import filelock
-import h5py
 import numpy as np
 import pytorch_lightning as pl
 import torch
@@ -27,10 +26,11 @@ from cnnlab.errors import TrainingError, UserError, reason
 from cnnlab.files import replacing
 from cnnlab.models.module import NetworkModule
 from cnnlab.models.resnet import ResNetModule
+from cnnlab.sealed import create, open_sealed, seal
 from cnnlab.training.fingerprints import weights_fingerprint
 from cnnlab.training.unfreezing import Unfreezing
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 PIXELS_AT_ONCE = 1 << 21  # 40 images of 224 x 224: the maps of a ResNet50 then take some 200 MB
 Rows = Mapping[str, Tensor]
 
@@ -184,21 +184,16 @@ def read(path: Path, key: str, rows: Rows, data: DataModule) -> dict[str, Tensor
     """Read or map the features of each stored split; None where there are none of this key."""
     found = {}
     try:
-        with h5py.File(path, "r", locking=False) as file:
-            if file.attrs["key"] != key:
+        file = open_sealed(path)
+        if file.about["key"] != key:
+            return None
+        for stored, chosen in rows.items():
+            kept = file.arrays[stored]
+            if kept.dtype != np.float32 or kept.shape[:1] != (len(chosen),):
                 return None
-            for stored, chosen in rows.items():
-                dataset = file[stored]
-                offset = dataset.id.get_offset()
-                if dataset.dtype != np.float32 or len(dataset) != len(chosen) or offset is None:
-                    return None
-                if isinstance(data, ImageDataModule) and data.maps(dataset.nbytes):
-                    array: NDArray[np.float32] = np.memmap(path, np.float32, "c", offset, dataset.shape)
-                else:
-                    array = np.empty(dataset.shape, np.float32)
-                    dataset.read_direct(array)
-                found[stored] = torch.from_numpy(array)
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError):
+            mapped = isinstance(data, ImageDataModule) and data.maps(kept.nbytes)
+            found[stored] = torch.from_numpy(kept.map() if mapped else kept.read())
+    except (OSError, KeyError, ValueError):
         return None
     return found
 
@@ -209,7 +204,7 @@ def write(
     """Compute the features batch by batch and write each as it comes."""
     quiet = not sys.stderr.isatty()
     with (
-        h5py.File(path, "x") as file,
+        create(path) as file,
         Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar,
     ):
         task = bar.add_task(f"features of {data.spec.name}", total=sum(map(len, rows.values())))
@@ -222,7 +217,7 @@ def write(
                 dataset[done : done + len(features)] = features
                 done += len(features)
                 bar.advance(task, len(features))
-        file.attrs["key"] = key
+    seal(path, {"key": key})
 
 
 def computed(

@@ -1,21 +1,26 @@
 """The run folder: the only thing that a run leaves, and enough by itself to go on from."""
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+import filelock
+import yaml  # type: ignore[import-untyped]
+from lightning_utilities.core.rank_zero import rank_zero_only
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
 
 from cnnlab.config.check import check
+from cnnlab.data.input_format import InputFormat
 from cnnlab.errors import UserError, reason
 from cnnlab.files import write_text
 
-CONFIG, OVERRIDES, RESULT = "config.yaml", "overrides.yaml", "result.json"
-CHECKPOINTS, BEST, LAST = "checkpoints", "best.ckpt", "last.ckpt"
+CONFIG, OVERRIDES, RESULT, DATA = "config.yaml", "overrides.yaml", "result.json", "data.json"
+LOCK = ".lock"
+CHECKPOINTS, BEST, LAST, PREVIOUS = "checkpoints", "best.ckpt", "last.ckpt", "previous.ckpt"
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,45 @@ class RunFolder:
         """Checkpoint of the latest state."""
         return self.checkpoints / LAST
 
+    @property
+    def previous(self) -> Path:
+        """Checkpoint of the state before the latest, until the run is finished."""
+        return self.checkpoints / PREVIOUS
+
+    @property
+    def weights(self) -> Path:
+        """Checkpoint of the weights that the test was done with: the best epoch's, else the last one's.
+
+        Raises:
+            UserError: if the run has kept none.
+        """
+        found = self.best if self.best.exists() else self.last
+        if not found.exists():
+            place = found.relative_to(self.path)
+            raise UserError(f"{self.path}: this run has kept no weights, there is no {place}.")
+        return found
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder, and keep other processes from training in it.
+
+        Raises:
+            UserError: if another process does so already.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        if getattr(rank_zero_only, "rank", 0) != 0:  # of several processes of one run the first holds it
+            yield
+            return
+        lock = filelock.FileLock(self.path / LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout as error:
+            raise UserError(f"{self.path}: another process is training this run.") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
     def write_config(self, cfg: DictConfig, told: Sequence[str]) -> None:
         """Keep the config as composed, with every interpolation resolved, and what was typed."""
         plain = {key: value for key, value in cfg.items() if key != "hydra"}
@@ -56,15 +100,45 @@ class RunFolder:
         Raises:
             UserError: if this is no run folder, or its config holds what cnnlab would not call.
         """
-        cfg = self._yaml(CONFIG)
-        if not isinstance(cfg, DictConfig):
+        return checked_config(self._yaml(CONFIG), self.path / CONFIG)
+
+    def settings(self) -> dict[str, Any]:
+        """The config as plain values, to be looked at only: what it names is neither checked nor called.
+
+        Raises:
+            UserError: if this is no run folder, or its config cannot be read.
+        """
+        found = OmegaConf.to_container(self._yaml(CONFIG))
+        if not isinstance(found, dict):
             raise UserError(f"{self.path / CONFIG}: not the config of a run.")
-        check(cfg)
-        return cfg
+        return {str(key): value for key, value in found.items()}
+
+    def write_input_format(self, form: InputFormat) -> None:
+        """Keep what the network's raw samples look like, so that it is used without the data set."""
+        write_text(self.path / DATA, form.as_json())
+
+    def input_format(self) -> InputFormat:
+        """What the network's raw samples look like.
+
+        Raises:
+            UserError: if the run never came to its data, or the file cannot be read.
+        """
+        path = self.path / DATA
+        try:
+            return InputFormat.from_json(path.read_bytes())
+        except FileNotFoundError as error:
+            raise UserError(
+                f"{self.path}: the run has no {DATA}; it ended before its data was read."
+            ) from error
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot be read ({reason(error)}).") from error
 
     def overrides(self) -> list[str]:
         """What was typed for this run."""
-        return [str(override) for override in self._yaml(OVERRIDES)]
+        found = self._yaml(OVERRIDES)
+        if not isinstance(found, ListConfig) or not all(isinstance(word, str) for word in found):
+            raise UserError(f"{self.path / OVERRIDES}: not the overrides of a run.")
+        return list(found)
 
     def result(self) -> dict[str, Any] | None:
         """What ``result.json`` says; None where there is none yet.
@@ -74,22 +148,72 @@ class RunFolder:
         """
         path = self.path / RESULT
         try:
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            found = json.loads(_text(path))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{path}: not the result of a run ({reason(error)}).") from error
+        if not isinstance(found, dict):
+            raise UserError(f"{path}: not the result of a run.")
         return found
 
     def _yaml(self, name: str) -> Any:  # noqa: ANN401 - a mapping or a list
         path = self.path / name
         try:
-            text = path.read_text(encoding="utf-8")
-            # A resolved config has none, and a stranger's could ask for the environment.
-            if "${" in text:
-                raise UserError(f"{path}: a run's config holds no interpolation (${{...}}).")
-            return OmegaConf.create(text)
+            return parsed_yaml(_text(path), path)
         except FileNotFoundError as error:
             raise UserError(f"{self.path}: not a run folder, it has no {name}.") from error
-        except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+        except (OSError, ValueError) as error:
             raise UserError(f"{path}: cannot be read ({reason(error)}).") from error
+
+
+def parsed_yaml(text: str, where: Path) -> Any:  # noqa: ANN401 - a mapping or a list
+    """Read the YAML of a run, which holds no interpolation.
+
+    Raises:
+        UserError: that names the file, if it cannot be read.
+    """
+    try:
+        # An alias can stand for more than memory holds, and a tag for a call.
+        if any(isinstance(token, _REFUSED_TOKENS) for token in yaml.scan(text)):
+            raise UserError(f"{where}: a run's config holds no aliases and no tags (&, *, !).")
+        found = OmegaConf.create(text)
+        # A resolved config has none, and a stranger's could ask for what is none of his business.
+        plain = OmegaConf.to_container(found, resolve=False)
+        if "${" in json.dumps(plain, ensure_ascii=False, default=str):
+            raise UserError(f"{where}: a run's config holds no interpolation (${{...}}).")
+        return found
+    except _UNREADABLE as error:
+        raise UserError(f"{where}: cannot be read ({reason(error)}).") from error
+
+
+def checked_config(cfg: object, where: Path) -> DictConfig:
+    """Check a run's config as one that was typed is.
+
+    Raises:
+        UserError: if it is none, or holds what cnnlab would not call.
+    """
+    if not isinstance(cfg, DictConfig):
+        raise UserError(f"{where}: not the config of a run.")
+    check(cfg)
+    return cfg
+
+
+_LARGEST = 1 << 20  # bytes; a config of ours has some thousands, and YAML is slow
+_REFUSED_TOKENS = (yaml.AliasToken, yaml.AnchorToken, yaml.TagToken)
+# What YAML and OmegaConf raise for rubbish.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    AssertionError,
+    RecursionError,
+    yaml.YAMLError,
+    OmegaConfBaseException,
+)
+
+
+def _text(path: Path) -> str:
+    if path.stat().st_size > _LARGEST:
+        raise ValueError(f"it has more than {_LARGEST} bytes")
+    return path.read_text(encoding="utf-8")

@@ -1,6 +1,6 @@
 """A network that does not learn at all: seen in its first epochs, and said with the likely reason."""
 
-from typing import cast
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -30,6 +30,14 @@ class Learning(Callback):
         self._before: list[Tensor] | None = None
         self._reached = True
         self._loss: float | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was said, and the loss that the next one is compared with."""
+        return {"warnings": list(self.warnings), "loss": self._loss}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.warnings, self._loss = list(state_dict["warnings"]), state_dict["loss"]
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the weights of an epoch that is looked at."""

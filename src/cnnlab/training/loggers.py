@@ -15,6 +15,7 @@ from pytorch_lightning.loggers import Logger
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
+from cnnlab.errors import UserError, reason
 from cnnlab.files import write_text
 
 Row = dict[str, float]
@@ -33,9 +34,38 @@ class EpochRecords(Logger):
         super().__init__()
         self.path, self.on_epoch = path, on_epoch
         self.rows: list[Row] = []
+        self.open_row: Row = {}
         self._columns: list[str] = []
-        self._open: Row = {}
         self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken."""
+        return round(time.monotonic() - self._started, 3)
+
+    @rank_zero_only
+    def restore(self, epochs: int, seconds: float, open_row: Row) -> None:
+        """Go on with a run of which so many epochs are complete; later rows are made again.
+
+        Args:
+            epochs: of which there are checkpoints.
+            seconds: that they took.
+            open_row: what is measured already of the next one.
+
+        Raises:
+            UserError: if the file does not hold these rows.
+        """
+        self._started -= seconds
+        self.open_row = open_row
+        try:
+            rows = read_rows(self.path)
+        except (OSError, ValueError, csv.Error) as error:
+            raise UserError(f"{self.path}: the epochs before cannot be read ({reason(error)}).") from error
+        self.rows = rows[:epochs]
+        if [row.get("epoch") for row in self.rows] != list(range(1, epochs + 1)):
+            raise UserError(f"{self.path}: it does not hold the {epochs} epochs of the checkpoint.")
+        self._columns = columns(self.rows)
+        write_text(self.path, as_csv(self.rows, self._columns))
 
     @property
     def name(self) -> str:
@@ -54,15 +84,15 @@ class EpochRecords(Logger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Collect validation's means; training's come last and end the epoch's row."""
         # Seven digits are all that the float32 of Lightning's log holds.
-        self._open |= {key: float(f"{value:.7g}") for key, value in metrics.items() if key != "epoch"}
+        self.open_row |= {key: float(f"{value:.7g}") for key, value in metrics.items() if key != "epoch"}
         if "train/loss" not in metrics:
             return
         row = {
             "epoch": int(metrics["epoch"]) + 1,
-            "step": int(step or 0) + 1,
-            "seconds": round(time.monotonic() - self._started, 3),
-        } | self._open
-        self._open = {}
+            "step": int(step or 0),
+            "seconds": self.seconds,
+        } | self.open_row
+        self.open_row = {}
         self.rows.append(row)
         self._write(row)
         if self.on_epoch is not None:
@@ -102,6 +132,23 @@ def as_csv(rows: list[Row], names: list[str] | None = None) -> str:
     return text.getvalue()
 
 
+def read_rows(path: Path) -> list[Row]:
+    """Read the rows of a ``metrics.csv``; a metric that is missing in an epoch is missing in its row.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if something in it is no number.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            {name: _number(value) for name, value in row.items() if value} for row in csv.DictReader(file)
+        ]
+
+
+def _number(text: str) -> float:
+    return int(text) if text.isdecimal() else float(text)
+
+
 class TensorBoard(Logger):
     """Event files whose curves overlay: the same tag from the sub-runs ``train``, ``val`` and ``test``.
 
@@ -113,6 +160,7 @@ class TensorBoard(Logger):
         super().__init__()
         self.folder = Path(folder)
         self._writers: dict[str, SummaryWriter] = {}
+        self._purged: int | None = None
 
     @property
     def name(self) -> str:
@@ -133,19 +181,32 @@ class TensorBoard(Logger):
     def writer(self, part: str) -> SummaryWriter:
         """Writer of one sub-run, opened when first needed."""
         if part not in self._writers:
-            self._writers[part] = SummaryWriter(str(self.folder / part))
+            # A page that is open drops what it had of these curves.
+            self._writers[part] = SummaryWriter(str(self.folder / part), purge_step=self._purged)
         return self._writers[part]
+
+    @rank_zero_only
+    def restore(self, rows: list[Row]) -> None:
+        """Write the curves of a run that goes on anew: a kill has lost what was not on disk yet."""
+        for left in self.folder.rglob("events.out.tfevents.*"):
+            left.unlink()
+        self._purged = 1
+        ended = time.time() - (rows[-1]["seconds"] if rows else 0)
+        for row in rows:
+            self._write(row, int(row["epoch"]), ended + row["seconds"])
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Write an epoch's means; the horizontal axis counts epochs."""
-        epoch = int(metrics.get("epoch", 0)) + 1
+        self._write(metrics, int(metrics.get("epoch", 0)) + 1)
+
+    def _write(self, metrics: Mapping[str, float], epoch: int, time: float | None = None) -> None:
         for key, value in metrics.items():
             part, _, tag = key.rpartition("/")
             if key == "lr":
                 part, tag = "train", "learning rate"
             if part:
-                self.writer(RUN_NAMES.get(part, part)).add_scalar(tag, value, epoch)
+                self.writer(RUN_NAMES.get(part, part)).add_scalar(tag, value, epoch, walltime=time)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Hyperparameters are written once, with the result, by :meth:`log_result`."""

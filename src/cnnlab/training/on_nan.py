@@ -14,9 +14,10 @@ from torch.optim import Optimizer
 
 from cnnlab.data.batches import Batches
 from cnnlab.data.datamodule import DataModule
-from cnnlab.errors import TrainingError
+from cnnlab.errors import TrainingError, UserError
 from cnnlab.models.module import NetworkModule
-from cnnlab.training.folder import BEST, CHECKPOINTS, LAST
+from cnnlab.training.checkpoint_files import read_checkpoint
+from cnnlab.training.folder import RunFolder
 
 OnNaN = Literal["stop", "skip"]
 TOGETHER = 64  # losses on a GPU that are looked at together, since looking waits for it
@@ -264,12 +265,16 @@ def holds_nan(loader: Batches, rows: Tensor) -> str:
 
 def last_good(folder: Path) -> Path | None:
     """The latest checkpoint of a run whose weights are all finite; None where there is none."""
-    found = [path for name in (LAST, BEST) if (path := folder / CHECKPOINTS / name).exists()]
+    place = RunFolder(folder)
+    found = [path for path in (place.last, place.previous, place.best) if path.exists()]
     return next((path for path in found if _is_finite(path)), None)
 
 
 def _is_finite(path: Path) -> bool:
-    weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"].values()
+    try:
+        weights = read_checkpoint(path)["state_dict"].values()
+    except UserError:  # a damaged one is no good one
+        return False
     return all(bool(tensor.isfinite().all()) for tensor in weights if tensor.is_floating_point())
 
 

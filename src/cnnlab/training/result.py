@@ -1,5 +1,6 @@
 """What a run leaves behind as numbers: result.json, predictions.h5, and what they were made with."""
 
+import functools
 import hashlib
 import inspect
 import json
@@ -15,17 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
-from cnnlab.config.check import locate
+from cnnlab.config.targets import locate
 from cnnlab.files import replacing, write_json
 
 PACKAGES = ("cnnlab", "torch", "torchvision", "pytorch-lightning", "hydra-core", "torchmetrics", "numpy")
 Status = Literal["finished", "failed", "interrupted"]
-# Settings that say where things lie or how they are shown, not what is computed.
-NOT_FINGERPRINTED = {
-    "data": ("root", "store", "memory", "verify", "watch_test"),
-    "logger": None,
-    "hydra": None,
-}
+# Settings that say where things lie or how they are kept and shown, not what is computed.
+NOT_FINGERPRINTED = (
+    *("data.root", "data.store", "data.memory", "data.verify", "data.watch_test"),
+    *("callbacks.checkpoint.every_seconds", "logger", "hydra"),
+)
 # Settings without a callable, at what they were before they could be set.
 NEUTRAL = {"callbacks": {"on_nan": "stop"}}
 
@@ -92,12 +92,9 @@ def config_fingerprint(cfg: DictConfig) -> str:
     A setting at its callable's default says nothing new, so that one that cnnlab gains changes no digest.
     """
     plain = cast(dict[str, Any], _without_defaults("", OmegaConf.to_container(cfg, resolve=True)))
-    for group, keys in NOT_FINGERPRINTED.items():
-        if keys is None:
-            plain.pop(group, None)
-        else:
-            for key in keys:
-                plain.get(group, {}).pop(key, None)
+    for key in NOT_FINGERPRINTED:
+        *path, last = key.split(".")
+        functools.reduce(lambda node, part: node.get(part, {}), path, plain).pop(last, None)
     for group, settings in NEUTRAL.items():
         node = plain.get(group, {})
         plain[group] = {key: value for key, value in node.items() if settings.get(key) != value}

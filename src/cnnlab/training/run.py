@@ -2,116 +2,94 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_utilities.core.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
-from cnnlab.config.check import check, locate
+from cnnlab.config.check import check
 from cnnlab.config.make import make
 from cnnlab.data.batches import mixed_seed
-from cnnlab.data.datamodule import DataModule
-from cnnlab.errors import TrainingError, UserError, reason
+from cnnlab.errors import TrainingError, UserError
 from cnnlab.figures.curves import learning_curves
 from cnnlab.figures.style import save
 from cnnlab.memory import smaller_batch, within_memory
 from cnnlab.models.describe import Description, describe
-from cnnlab.models.module import NetworkModule
+from cnnlab.training.build import build
 from cnnlab.training.callbacks import make_callbacks
 from cnnlab.training.caveats import caveats
 from cnnlab.training.checkpoints import load_weights
 from cnnlab.training.features import served
 from cnnlab.training.fingerprints import weights_fingerprint
 from cnnlab.training.folder import RESULT, RunFolder
+from cnnlab.training.interruptions import INTERRUPTED, NAMES, Interruption, explained
 from cnnlab.training.loggers import EpochRecords, TensorBoard
 from cnnlab.training.pictures import first_batch, of_the_test
 from cnnlab.training.process import settled, without_idle_warnings
 from cnnlab.training.result import Result, config_fingerprint, git_state, versions, write_predictions
+from cnnlab.training.resuming import RunState, Start
 from cnnlab.training.trainer import build_trainer, epoch_teller
 
 LESS_MEMORY = (
     "a smaller network, smaller samples, or data.memory=map where there is such a setting, need less"
 )
-TERMINATED = 143  # the shell's code for SIGTERM
 
 
-def build(cfg: DictConfig, *, restored: bool = False) -> tuple[DataModule, NetworkModule]:
-    """Make data module and model from a config, without touching the data's files.
-
-    The initial weights depend on the seed and the network alone.
-
-    Args:
-        cfg: a checked config.
-        restored: the weights will come from a checkpoint; pretrained ones are neither read nor fetched.
-
-    Raises:
-        UserError: if the model cannot take the data, or a value is out of range.
-    """
-    data: DataModule = make("data", cfg.data)
-    torch.manual_seed(cfg.seed)
-    fixed = getattr(locate("model", cfg.model._target_), "settings_of_restored", {}) if restored else {}
-    model: NetworkModule = make(
-        "model",
-        cfg.model,
-        spec=data.spec,
-        optimizer=make("optimizer", cfg.optimizer),
-        schedule=make("schedule", cfg.schedule),
-        **fixed,
-    )
-    try:
-        model.configure_optimizer()
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise UserError(f"optimizer: {reason(error)}") from error
-    if data.batch_size == 1 and any(isinstance(m, torch.nn.BatchNorm1d) for m in model.modules()):
-        raise UserError("data.batch_size=1: batch norm of dense layers needs two samples or more.")
-    return data, model
-
-
-def run(cfg: DictConfig, folder: Path, *, told: Sequence[str] = ()) -> Result:
+def run(cfg: DictConfig, folder: Path, *, told: Sequence[str] = (), start: Start | None = None) -> Result:
     """Train, test and write everything into ``folder``.
 
     Args:
         cfg: a composed config.
         folder: the run folder; it is created.
         told: the overrides as typed, which TensorBoard shows beside the final metrics.
+        start: where a run that is resumed goes on; None begins a new one.
 
     Returns:
         What ``result.json`` says.
 
     Raises:
-        UserError: for a mistake in the config or the data.
+        UserError: for a mistake in the config or the data, or where another process trains this run.
         TrainingError: if the training itself failed.
-        KeyboardInterrupt: if it was interrupted; ``checkpoints/last.ckpt`` holds the state.
+        SystemExit: if a signal ended it, with the shell's code; ``checkpoints/last.ckpt`` holds the state.
     """
+    place, interruption = RunFolder(folder), Interruption()
+    with place.held(), interruption.watched():
+        return _run(cfg, place, told, start, interruption)
+
+
+def _run(
+    cfg: DictConfig, place: RunFolder, told: Sequence[str], start: Start | None, interruption: Interruption
+) -> Result:
     started = time.monotonic()
-    place = RunFolder(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     result = Result(versions=versions(), git=git_state())
     try:
         check(cfg)
         place.write_config(cfg, told)
+        # Of a finished run that trains on: until it is finished again, it is not.
+        (place.path / RESULT).unlink(missing_ok=True)
         result.seed, result.config_fingerprint = cfg.seed, config_fingerprint(cfg)
         with without_idle_warnings(), within_memory("preparing the run", LESS_MEMORY):
-            Run(cfg, folder, result, told).go()
+            Run(cfg, place.path, result, told, start, interruption).go()
         result.status = "finished"
-    except KeyboardInterrupt:
-        result.status, result.reason = "interrupted", "interrupted from the keyboard"
-        raise
-    except SystemExit:
-        result.status, result.reason = "interrupted", "terminated by a signal"
+    except (KeyboardInterrupt, SystemExit) as error:
+        code = error.code if isinstance(error, SystemExit) else INTERRUPTED
+        result.status, result.reason = "interrupted", NAMES.get(code, str(code))
         raise
     except BaseException as error:
         result.reason = f"{type(error).__name__}: {error}"
         result.failure = error.details if isinstance(error, TrainingError) else None
         raise
     finally:
-        result.seconds = round(time.monotonic() - started, 3)
-        rank_zero_only(result.write)(folder / RESULT)
+        earlier = start.seconds if start is not None else 0.0
+        result.seconds = round(time.monotonic() - started + earlier, 3)
+        # On a full disk there is no room for the word that it is full.
+        with contextlib.nullcontext() if result.status == "finished" else contextlib.suppress(OSError):
+            rank_zero_only(result.write)(place.path / RESULT)
+    place.previous.unlink(missing_ok=True)
     return result
 
 
@@ -123,10 +101,16 @@ class Run:
     folder: Path
     result: Result
     told: Sequence[str] = ()
+    start: Start | None = None
+    interruption: Interruption = field(default_factory=Interruption)
 
     def go(self) -> None:
         """Build, prepare, fit, restore the best weights, test, and write."""
-        self.data, self.model = build(self.cfg)
+        self.checkpoint_path = self.start.path if self.start is not None else None
+        self.data, self.model = build(self.cfg, restored=self.checkpoint_path is not None)
+        if self.checkpoint_path is not None:
+            # Features that are kept are found by the weights of the body.
+            load_weights(self.model, self.checkpoint_path)
         description = describe(
             self.model.network, self.model.preprocess.output_shape, self.model.network_dtype
         )
@@ -150,13 +134,15 @@ class Run:
             make(f"logger.{name}", node, folder=str(self.folder / "tensorboard"))
             for name, node in (cfg.logger or {}).items()
         ]
+        self.state = RunState(self.records)
         self.callbacks = make_callbacks(cfg, self.model, self.folder)
         self.checkpoint = self.callbacks.checkpoint
+        self.checkpoint.interruption = self.interruption
         self.trainer = build_trainer(
             cfg.trainer,
             self.model.network,
             self.folder,
-            callbacks=self.callbacks.all(),
+            callbacks=[self.state, *self.callbacks.all()],
             loggers=[self.records, *self.boards],
         )
         self.result.device = str(self.trainer.strategy.root_device)
@@ -167,14 +153,26 @@ class Run:
         self.data.setup()
         self.result.samples = self.data.counts()
         self.result.skipped = list(self.data.skipped)
-        self.result.data_fingerprint = self.data.fingerprint()
+        self.result.data_fingerprint = self.state.data_fingerprint = self.data.fingerprint()
         self.result.caveats = caveats(
             self.trainer, self.data, self.cfg.trainer.get("deterministic"), self.result.git
         )
+        rank_zero_only(RunFolder(self.folder).write_input_format)(self.data.input_format)
+        if self.start is not None:
+            self._go_on(self.start)
         if not self.model.preprocess.all_fitted:
             blocks = self.data.training_blocks(self.model.preprocess.block_length)
             self.model.preprocess.fit(blocks)
         self.served = served(self.data, self.model, self.trainer)
+
+    def _go_on(self, start: Start) -> None:
+        """Take up the curves where the checkpoint was written."""
+        if start.path is not None:
+            if start.data_fingerprint != self.state.data_fingerprint:
+                raise UserError(f"{self.folder}: the data is no longer what this run was trained on.")
+            self.records.restore(start.epochs, start.seconds, start.open_row)
+        for board in self.boards:
+            board.restore(self.records.rows)
 
     def _show_start(self, description: Description) -> None:
         """Write the network's table, and the first batch as the network will see it."""
@@ -192,10 +190,11 @@ class Run:
         try:
             with (
                 settled(),
-                interruptions(self.trainer),
+                self.interruption.deferred(),
+                explained(self.trainer),
                 within_memory(f"training with data.batch_size={size}", smaller_batch(size)),
             ):
-                self.trainer.fit(self.model, datamodule=self.served)
+                self.trainer.fit(self.model, datamodule=self.served, ckpt_path=self.checkpoint_path)
         finally:
             self.result.epochs = len(self.records.rows)
             self.result.warnings = list(self.callbacks.learning.warnings)
@@ -220,7 +219,7 @@ class Run:
 
     def _test(self) -> None:
         doing = f"testing with batches of {self.data.evaluation_batch(self.data.splits.test)}"
-        with interruptions(self.trainer), within_memory(doing, LESS_MEMORY):
+        with explained(self.trainer), within_memory(doing, LESS_MEMORY):
             self.trainer.test(self.model, datamodule=self.served, verbose=False)
         self.outputs = torch.cat(self.model.kept_outputs)
         part = self.data.splits.test
@@ -259,21 +258,6 @@ class Run:
         for board in self.boards:
             board.log_result(settings, metrics)
             board.close()
-
-
-@contextlib.contextmanager
-def interruptions(trainer: pl.Trainer) -> Iterator[None]:
-    """Give Ctrl-C its own name again, which Lightning turns into an exit."""
-    try:
-        yield
-    except SystemExit as error:
-        if trainer.received_sigterm:
-            raise SystemExit(TERMINATED) from error
-        if trainer.interrupted:
-            raise KeyboardInterrupt from error
-        raise
-    except MisconfigurationException as error:
-        raise UserError(f"trainer: {reason(error)}") from error
 
 
 def told_settings(cfg: DictConfig, told: Sequence[str]) -> dict[str, bool | int | float | str]:

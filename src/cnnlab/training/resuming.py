@@ -1,0 +1,163 @@
+"""Going on from a run folder: from which state, and what of it Lightning does not restore by itself."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning import Callback
+
+from cnnlab.errors import UserError
+from cnnlab.training.checkpoint_files import read_checkpoint
+from cnnlab.training.folder import RunFolder
+from cnnlab.training.loggers import EpochRecords, Row
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run begins: with nothing, or with a checkpoint.
+
+    Args:
+        path: the checkpoint; None is none.
+        epochs: how many epochs are complete.
+        begun: how many epochs are begun.
+        step: how many steps are done.
+        seconds: how long it has taken.
+        open_row: what is measured already of the epoch that is under way.
+        data_fingerprint: of the data that it was trained on.
+        remark: what has to be said of the files.
+    """
+
+    path: Path | None = None
+    epochs: int = 0
+    begun: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    open_row: Row = field(default_factory=dict)
+    data_fingerprint: str | None = None
+    remark: str | None = None
+
+
+def latest(place: RunFolder) -> Start:
+    """Find the last state of a run; where that file is damaged, the one before takes its place.
+
+    Raises:
+        UserError: if there are checkpoints, and none can be read.
+    """
+    failures: list[str] = []
+    for path in (place.last, place.previous):
+        if not path.exists():
+            continue
+        try:
+            checkpoint = read_checkpoint(path)
+            found = _start(path, checkpoint)
+        except UserError as error:
+            failures.append(str(error).rstrip("."))
+            continue
+        if path != place.last:
+            path.replace(place.last)
+        remark = f"{failures[0]}; the state before it is taken." if failures else None
+        return Start(place.last, **found, remark=remark)
+    if failures:
+        raise UserError(f"{'; '.join(failures)}: there is no state to go on from.")
+    return Start()
+
+
+def _start(path: Path, checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        state = checkpoint["run"]
+        return {
+            "epochs": int(state["epochs"]),
+            "begun": int(state["begun"]),
+            "step": int(checkpoint["global_step"]),
+            "seconds": float(state["seconds"]),
+            "open_row": {str(name): float(value) for name, value in state["open_row"].items()},
+            "data_fingerprint": str(state["data_fingerprint"]),
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: a checkpoint that does not say how far its run was.") from error
+
+
+class RunState(Callback):
+    """What a checkpoint holds beside Lightning's own: how far the run is, and all random states.
+
+    Args:
+        records: the run's rows.
+    """
+
+    def __init__(self, records: EpochRecords) -> None:
+        self.records, self.data_fingerprint = records, ""
+        self._random: Mapping[str, Any] | None = None
+        self._metrics: Mapping[str, Any] = {}
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add this run's state."""
+        progress = trainer.fit_loop.epoch_progress.current.state_dict()
+        checkpoint["run"] = {
+            "epochs": progress["processed"],
+            "begun": progress["started"],
+            "seconds": self.records.seconds,
+            "open_row": dict(self.records.open_row),
+            "data_fingerprint": self.data_fingerprint,
+            "metrics": {name: value.cpu() for name, value in trainer.callback_metrics.items()},
+            "random": random_states(),
+        }
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep what is to be set later."""
+        self._random = checkpoint["run"]["random"]
+        self._metrics = checkpoint["run"]["metrics"]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the metrics of the epoch before to the callbacks, as if there had been no break."""
+        trainer.callback_metrics.update(self._metrics)
+
+    def on_train_batch_start(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        batch: Any,  # noqa: ANN401 - Lightning's signature
+        batch_idx: int,
+    ) -> None:
+        """Draw on from where the checkpoint was written, whatever has drawn since."""
+        if self._random is not None:
+            set_random_states(self._random)
+            self._random = None
+
+
+def random_states() -> dict[str, Any]:
+    """States of all generators that a training may draw from, as tensors and plain containers.
+
+    Examples:
+        >>> states = random_states()
+        >>> first = torch.rand(2), random.random(), np.random.rand()
+        >>> set_random_states(states)
+        >>> (torch.rand(2) == first[0]).all().item(), (random.random(), np.random.rand()) == first[1:]
+        (True, True)
+    """
+    name, keys, *rest = np.random.get_state(legacy=True)
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest],
+        "python": random.getstate(),
+    }
+
+
+def set_random_states(states: Mapping[str, Any]) -> None:
+    """Set all generators as they were when :func:`random_states` was called."""
+    torch.set_rng_state(states["torch"])
+    if len(states["cuda"]) == torch.cuda.device_count() and states["cuda"]:
+        torch.cuda.set_rng_state_all(states["cuda"])
+    name, keys, *rest = states["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    version, inner, gauss = states["python"]
+    random.setstate((version, tuple(inner), gauss))

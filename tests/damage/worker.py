@@ -1,0 +1,364 @@
+"""Read damaged files of every kind, each kind in a process of its own with little memory and time.
+
+Run as ``worker.py FOLDER COUNT KIND ...``; it prints one JSON line per kind. See test_damage.py.
+"""
+
+import gzip
+import io
+import json
+import os
+import pickle
+import resource
+import signal
+import sys
+import tarfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+
+from cnnlab.data.birds import BIRD_CLASSES, list_birds
+from cnnlab.data.cifar import CIFAR10_CLASSES, read_cifar
+from cnnlab.data.csvfile import read_csv
+from cnnlab.data.decoding import Picture, decode_into
+from cnnlab.data.mnist import read_idx
+from cnnlab.data.reviews import encode_reviews, read_reviews
+from cnnlab.data.store import open_store
+from cnnlab.data.store_writer import StoreWriter
+from cnnlab.errors import UserError
+from cnnlab.models.pretrained import read as read_pretrained
+from cnnlab.sealed import BrokenSeal, create, open_sealed, seal
+from cnnlab.study.record import CaseRecord, Curves, Record
+from cnnlab.training.checkpoints import load_weights
+from cnnlab.training.folder import RunFolder
+
+MEMORY = 2 << 30  # bytes beyond what the imports take
+SECONDS = 10  # of the processor, for one file
+DRAWS = np.random.default_rng(0)
+IMAGES = DRAWS.integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
+LABELS = np.array([0, 1, 2, 0, 1, 2], np.int64)
+CIFAR = "cifar-10-batches-py"
+
+
+class Kind(NamedTuple):
+    """How a file is made below a folder, and how it is read; reading checks shapes and types."""
+
+    place: str
+    make: Callable[[Path], object]
+    read: Callable[[Path], object]
+
+
+def made_store(path: Path) -> None:
+    with StoreWriter(path, class_names="abc", source="here", verified=True, options={"size": 32}) as writer:
+        writer.add("train", IMAGES, LABELS)
+        writer.add("test", IMAGES[:2], LABELS[:2])
+
+
+def read_store(path: Path) -> None:
+    store = open_store(path)
+    if store is None:
+        return
+    for split in store.splits.values():
+        images, labels, digests = split.images(), split.labels(), split.digests()
+        assert images.dtype == torch.uint8
+        assert images.ndim == 4
+        assert labels.dtype == np.int64
+        assert len(labels) == len(images) == len(digests)
+        assert labels.max() < len(store.class_names)
+
+
+def made_sealed(path: Path) -> None:
+    with create(path) as file:
+        file["features"] = DRAWS.normal(size=(20, 7)).astype(np.float32)
+    seal(path, {"key": "abc"})
+
+
+def read_sealed(path: Path) -> None:
+    try:
+        (array,) = open_sealed(path).arrays.values()
+        assert array.read().shape == (20, 7)
+    except BrokenSeal as error:  # whoever reads such a file writes it anew
+        raise UserError(f"{path}: {error}") from error
+
+
+def network() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(5, 3), torch.nn.BatchNorm1d(3))
+
+
+def made_checkpoint(path: Path) -> None:
+    torch.save({"state_dict": network().state_dict(), "epoch": 3, "loops": {"a": [1, (2, "x")]}}, path)
+
+
+def read_checkpoint(path: Path) -> None:
+    module = network()
+    written = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    torch.nn.init.zeros_(module[0].weight)  # type: ignore[index,arg-type]
+    assert isinstance(load_weights(module, path), int)
+    for name, tensor in module.state_dict().items():
+        assert torch.equal(tensor, written[name]), f"{name} was read, and is not what was written"
+
+
+def made_old_weights(path: Path) -> None:
+    torch.save(network().state_dict(), path, _use_new_zipfile_serialization=False)
+
+
+def read_weights(path: Path) -> None:
+    assert all(isinstance(tensor, torch.Tensor) for tensor in read_pretrained(path).values())
+
+
+def made_idx(path: Path) -> None:
+    content = bytes([0, 0, 8, 3]) + np.array([6, 32, 96], ">u4").tobytes() + IMAGES.tobytes()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+def read_idx_file(path: Path) -> None:
+    assert read_idx(path).dtype == np.uint8
+
+
+def cifar_batches() -> dict[str, bytes]:
+    pixels = IMAGES.transpose(0, 3, 1, 2).reshape(6, -1)
+    batch = pickle.dumps({b"data": pixels, b"labels": [0, 1, 2, 3, 4, 5]}, 2)
+    names = pickle.dumps({b"label_names": [name.encode() for name in CIFAR10_CLASSES]}, 2)
+    return dict.fromkeys([*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"], batch) | {
+        "batches.meta": names
+    }
+
+
+def made_cifar(path: Path) -> None:
+    for name, content in cifar_batches().items():
+        (path.parent / name).write_bytes(content)
+
+
+def read_cifar_of(root: Path) -> None:
+    arrays, names = read_cifar(root, "cifar10", verify=False)
+    for images, labels in arrays.values():
+        assert images.dtype == np.uint8
+        assert images.shape[1:] == (32, 32, 3)
+        assert labels.dtype == np.int64
+        assert 0 <= labels.min() <= labels.max() < len(names)
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def made_cifar_archive(path: Path) -> None:
+    path.write_bytes(gzip.compress(packed({f"{CIFAR}/{n}": c for n, c in cifar_batches().items()})))
+
+
+def made_reviews(path: Path) -> None:
+    texts = {
+        f"aclImdb/{split}/{name}/{i}_7.txt": f"a {name} film no. {i} <br /> caf\xe9".encode()
+        for split in ("train", "test")
+        for name in ("neg", "pos")
+        for i in range(3)
+    }
+    content = packed(texts)
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+def read_reviews_of(root: Path) -> None:
+    for split in encode_reviews(read_reviews(root, verify=False), words=20).splits.values():
+        assert split.ids.dtype == np.int32
+        assert len(split.offsets) == len(split.labels) + 1
+
+
+def made_picture(path: Path) -> None:
+    Image.fromarray(IMAGES[0]).resize((50, 40)).save(path)
+
+
+def read_picture(path: Path) -> None:
+    store = path.with_name("store.h5")
+    with StoreWriter(store, class_names="a", source="", verified=False, options={}) as writer:
+        decode_into(writer, {"train": [Picture(path, 0)]}, 8, 3, "raise")
+    opened = open_store(store)
+    assert opened is not None
+    assert opened.splits["train"].images().shape == (1, 8, 8, 3)
+
+
+def made_csv(path: Path) -> None:
+    rows = [f"{i / 3:.3f},{-i},{'red' if i % 2 else 'blue'},{i % 3}" for i in range(30)]
+    path.write_text("\n".join(["weight,height,colour,class", *rows]))
+
+
+def read_csv_file(path: Path) -> None:
+    table = read_csv(path, target=-1, missing={"*": ["?"]}, categorical=["colour"])
+    assert table.features.dtype == np.float32
+    assert table.features.shape == (len(table.targets), len(table.feature_names))
+
+
+def made_birds(path: Path) -> None:
+    folder = path.parent
+    lines: dict[str, list[str]] = {
+        "images": [],
+        "image_class_labels": [],
+        "train_test_split": [],
+        "bounding_boxes": [],
+    }
+    for number in range(1, 5):
+        name = BIRD_CLASSES[number % 2].replace(" ", "_")
+        place = f"{number % 2 + 1:03d}.{name}/{name}_{number}.jpg"
+        (folder / "images" / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "images" / place).touch()
+        for file, text in zip(lines, (place, number % 2 + 1, number // 3, "1.0 2.0 30.0 40.0"), strict=True):
+            lines[file].append(f"{number} {text}\n")
+    for file, written in lines.items():
+        (folder / f"{file}.txt").write_text("".join(written))
+
+
+def read_birds(root: Path) -> None:
+    found = list_birds(root, 2011, BIRD_CLASSES[:2], crop=True, verify=False)
+    assert all(picture.label in (0, 1) for pictures in found.values() for picture in pictures)
+
+
+def made_run(path: Path) -> None:
+    from cnnlab.config.compose import compose
+
+    place = RunFolder(path.parent)
+    place.write_config(compose(["model=mlp", "data=digits"]), ["model=mlp", "data=digits"])
+    result = {"status": "finished", "test": {"accuracy": 0.5}, "samples": {"train": 3}, "git": None}
+    (path.parent / "result.json").write_text(json.dumps(result))
+
+
+def read_config(path: Path) -> None:
+    assert {"data", "model", "seed"} <= set(RunFolder(path.parent).config())
+
+
+def read_overrides(path: Path) -> None:
+    assert all(isinstance(word, str) for word in RunFolder(path.parent).overrides())
+
+
+def read_result(path: Path) -> None:
+    assert isinstance(RunFolder(path.parent).result(), dict)
+
+
+def made_record(path: Path) -> None:
+    case = CaseRecord(["seed=1"], "ab", [0.5, 0.6], [], [1.0, 2.0], [3, 3], [0.1, 0.2], 7)
+    case.curves = Curves([1, 2], {"train/loss": [1.0, 0.5]}, {})
+    Record("row", "test/accuracy", {"": case}, {"python": "3"}, "cpu").write(path)
+
+
+def read_record(path: Path) -> None:
+    record = Record.read(path)
+    assert all(isinstance(case, CaseRecord) for case in record.cases.values())
+
+
+def parent(read: Callable[[Path], object], levels: int) -> Callable[[Path], object]:
+    return lambda path: read(path.parents[levels - 1])
+
+
+KINDS = {
+    "store": Kind("store.h5", made_store, read_store),
+    "features": Kind("features.h5", made_sealed, read_sealed),
+    "checkpoint": Kind("best.ckpt", made_checkpoint, read_checkpoint),
+    "weights": Kind("weights.pth", made_old_weights, read_weights),
+    "idx": Kind("x-idx3-ubyte", made_idx, read_idx_file),
+    "idx.gz": Kind("x-idx3-ubyte.gz", made_idx, read_idx_file),
+    "pickle": Kind(f"{CIFAR}/data_batch_1", made_cifar, parent(read_cifar_of, 2)),
+    "pickle names": Kind(f"{CIFAR}/batches.meta", made_cifar, parent(read_cifar_of, 2)),
+    "pickles.tar.gz": Kind("cifar-10-python.tar.gz", made_cifar_archive, parent(read_cifar_of, 1)),
+    "reviews.tar": Kind("aclImdb_v1.tar", made_reviews, parent(read_reviews_of, 1)),
+    "reviews.tar.gz": Kind("aclImdb_v1.tar.gz", made_reviews, parent(read_reviews_of, 1)),
+    **{
+        f"picture.{x}": Kind(f"1.{x}", made_picture, read_picture)
+        for x in ("jpg", "png", "tif", "gif", "webp")
+    },
+    "csv": Kind("table.csv", made_csv, read_csv_file),
+    "birds": Kind("CUB_200_2011/images.txt", made_birds, parent(read_birds, 2)),
+    "boxes": Kind("CUB_200_2011/bounding_boxes.txt", made_birds, parent(read_birds, 2)),
+    "config": Kind("config.yaml", made_run, read_config),
+    "overrides": Kind("overrides.yaml", made_run, read_overrides),
+    "result": Kind("result.json", made_run, read_result),
+    "record": Kind("row.json", made_record, read_record),
+}
+
+
+def damaged(whole: bytes, draws: np.random.Generator) -> bytes:
+    """Flip, cut, swap, overwrite or repeat, once or several times."""
+    content = bytearray(whole)
+    for _ in range(int(draws.integers(1, 4))):
+        first, second = sorted(draws.integers(0, len(content) + 1, 2).tolist())
+        length = int(draws.integers(1, 40))
+        match int(draws.integers(6)):
+            case 0:
+                for place in draws.integers(0, max(1, len(content)), int(draws.integers(1, 9))).tolist():
+                    content[place : place + 1] = (
+                        bytes([content[place] ^ 1 << int(draws.integers(8))]) if content else b""
+                    )
+            case 1:
+                del content[first:]
+            case 2:
+                del content[first : first + length]
+            case 3:
+                content[first : first + length], content[second : second + length] = (
+                    content[second : second + length],
+                    content[first : first + length],
+                )
+            case 4:
+                content[first : first + length] = draws.choice([b"\0", b"\xff", b"[", b"9", b"{"]) * length
+            case 5:
+                content[first:first] = content[first : first + length % 5] * int(draws.integers(1, 3000))
+    return bytes(content)
+
+
+def read_all(name: str, folder: Path, count: int) -> dict[str, Any]:
+    """Read so many damaged files of a kind; say how many were refused, or what went wrong."""
+    kind = KINDS[name]
+    path = folder / kind.place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind.make(path)
+    kind.read(path)
+    whole, refused = path.read_bytes(), 0
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
+    for number in range(count):
+        draws = np.random.default_rng([number, *name.encode()])
+        while (content := damaged(whole, draws)) == whole:
+            pass
+        path.write_bytes(content)
+        (folder / "number").write_text(str(number))
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        try:
+            kind.read(path)
+        except UserError as error:
+            refused += 1
+            if "\n" in str(error) or len(str(error)) > 1000:
+                return {"number": number, "failure": f"not a sentence: {error}"}
+        except BaseException:
+            return {"number": number, "failure": traceback.format_exc()}
+        signal.setitimer(signal.ITIMER_PROF, 0)
+    return {"refused": refused, "read": count - refused}
+
+
+def main(folder: Path, count: int, names: list[str]) -> None:
+    torch.set_num_threads(1)
+    os.fsync = lambda _: None  # of thousands of stores, that only this program reads
+    for name in names:
+        place = folder / name
+        place.mkdir()
+        said = place / "said.json"
+        child = os.fork()
+        if not child:
+            said.write_text(json.dumps(read_all(name, place, count)))
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if status or not said.exists():
+            number = (place / "number").read_text() if (place / "number").exists() else "none"
+            print(json.dumps({"kind": name, "number": number, "failure": f"ended with {status}"}), flush=True)
+        else:
+            print(json.dumps({"kind": name} | json.loads(said.read_text())), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:] or list(KINDS))
