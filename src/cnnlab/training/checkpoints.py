@@ -178,7 +178,7 @@ class BestAndLast(ModelCheckpoint):
         self._validated = False
         number = trainer.current_epoch + 1
         ends = trainer.should_stop or number == trainer.max_epochs
-        if self.save_last and (ends or number % self.every_n_epochs == 0):
+        if self.save_last and (ends or number % self._every_n_epochs == 0):
             self.save_state(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
