@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from cnnlab.files import write_text
 from cnnlab.training.metrics_csv import as_columns, read_rows
 
 CONFIG, OVERRIDES, RESULT, DATA = "config.yaml", "overrides.yaml", "result.json", "data.json"
-LOCK = ".lock"
+LOCK, TENSORBOARD = ".lock", "tensorboard"
 CHECKPOINTS, BEST, LAST, PREVIOUS = "checkpoints", "best.ckpt", "last.ckpt", "previous.ckpt"
 PREDICTIONS, METRICS, FIGURES = "predictions.h5", "metrics.csv", "figures"
 
@@ -105,6 +106,13 @@ class RunFolder:
         text = OmegaConf.to_yaml(OmegaConf.create(plain, parent=None), resolve=True)
         write_text(self.path / CONFIG, text)
         write_text(self.path / OVERRIDES, OmegaConf.to_yaml(list(told)))
+
+    def clear(self) -> None:
+        """Remove what an earlier run left that would be taken for parts of a new one."""
+        for name in (RESULT, METRICS):
+            (self.path / name).unlink(missing_ok=True)
+        for name in (CHECKPOINTS, TENSORBOARD):
+            shutil.rmtree(self.path / name, ignore_errors=True)
 
     def config(self) -> DictConfig:
         """Read the run's config, checked as one that was typed is.

@@ -57,6 +57,8 @@ class EpochRecords(Logger):
         """
         self._started -= seconds
         self.open_row = open_row
+        if not epochs:
+            return
         try:
             rows = read_rows(self.path)
         except (OSError, ValueError, csv.Error) as error:
