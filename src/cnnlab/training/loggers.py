@@ -85,8 +85,7 @@ class EpochRecords(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Collect validation's means; training's come last and end the epoch's row."""
-        # Seven digits are all that the float32 of Lightning's log holds.
-        self.open_row |= {key: float(f"{value:.7g}") for key, value in metrics.items() if key != "epoch"}
+        self.open_row |= {key: seven_digits(value) for key, value in metrics.items() if key != "epoch"}
         if "train/loss" not in metrics:
             return
         row = {
@@ -145,6 +144,16 @@ def read_rows(path: Path) -> list[Row]:
         return [
             {name: _number(value) for name, value in row.items() if value} for row in csv.DictReader(file)
         ]
+
+
+def seven_digits(value: float) -> float:
+    """Round to what a float32 holds, so that a curve and ``metrics.csv`` say the same.
+
+    Examples:
+        >>> seven_digits(1 / 3)
+        0.3333333
+    """
+    return float(f"{value:.7g}")
 
 
 def _number(text: str) -> float:
@@ -208,7 +217,8 @@ class TensorBoard(Logger):
             if key == "lr":
                 part, tag = "train", "learning rate"
             if part:
-                self.writer(RUN_NAMES.get(part, part)).add_scalar(tag, value, epoch, walltime=time)
+                writer = self.writer(RUN_NAMES.get(part, part))
+                writer.add_scalar(tag, seven_digits(value), epoch, walltime=time)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Hyperparameters are written once, with the result, by :meth:`log_result`."""
