@@ -11,7 +11,7 @@ import time
 
 from cnnlab.config.check import check
 from cnnlab.config.compose import compose
-from cnnlab.training.run import build
+from cnnlab.training.build import build
 
 
 def main() -> None:

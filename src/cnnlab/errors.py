@@ -32,6 +32,10 @@ class TrainingError(Exception):
     """A training that failed (a loss that is not a number, memory, disk): exit code 1."""
 
 
+class Pruned(Exception):
+    """A search gave this training up, since others did better: no failure."""
+
+
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """Return ``"; did you mean X?"`` for the nearest allowed name, else an empty string.
 

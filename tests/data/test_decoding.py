@@ -135,14 +135,14 @@ def test_only_a_few_pictures_are_decoded_ahead(
 ) -> None:
     two[0].path.write_text("bad")
     asked = []
-    real = decoding._decode
+    real = decoding.decode
 
     def counted(*arguments: Any) -> np.ndarray[Any, Any]:
         asked.append(arguments[0])
         return real(*arguments)
 
     monkeypatch.setattr(decoding, "_WORKERS", 2)
-    monkeypatch.setattr(decoding, "_decode", counted)
+    monkeypatch.setattr(decoding, "decode", counted)
     with pytest.raises(UserError, match=r"ant/1\.png"):
         decode([two[0], *[two[1]] * 100], tmp_path / "s.h5")
     assert len(asked) <= 8

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 
-from cnnlab.data.reviews import ReviewTexts, encode_reviews
-from cnnlab.data.vocabulary import FIRST_WORD, UNKNOWN
+from cnnlab.data.reviews import ReviewTexts, encode_reviews, tokenize
+from cnnlab.data.vocabulary import FIRST_WORD, UNKNOWN, encoder
 
 WORDS = ["bad", "film", "good", "not", "plot", "the", "was"]
 
@@ -61,3 +61,11 @@ def test_runs_do_not_reach_from_one_text_into_the_next():
 def test_a_single_word_has_no_pairs():
     split = ReviewTexts((b"alone",), np.array([0]))
     assert encode_reviews({"train": split}, 100, 3).vocabulary == ("alone",)
+
+
+@pytest.mark.parametrize("ngrams", [1, 3])
+def test_a_new_text_gets_the_ids_that_it_has_in_the_store(texts, ngrams):
+    reviews = encoded(texts, 60, ngrams)
+    part, encode = reviews.splits["train"], encoder(reviews.vocabulary)
+    for text, start, end in zip(texts, part.offsets[:-1], part.offsets[1:], strict=True):
+        assert encode(tokenize(text)) == part.ids[start:end].tolist()

@@ -1,13 +1,19 @@
 """Commands in the README and on the pages are accepted, refusals are as shown, links lead somewhere."""
 
+import importlib
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cnnlab.__main__ import VERBS
+from cnnlab.__main__ import OF_FILES, VERBS
 from cnnlab.cli.data import parse
+from cnnlab.cli.describe import parse as parse_describe
+from cnnlab.cli.explain import parse as parse_explain
+from cnnlab.cli.figures import parse as parse_figures
+from cnnlab.cli.lr import parse as parse_lr
 from cnnlab.cli.reproduce import parse as parse_reproduce
 from cnnlab.config.check import check
 from cnnlab.config.compose import compose, expand
@@ -25,6 +31,11 @@ COMMAND = re.compile(
 REFUSED = re.compile(r"^\$ python -m cnnlab (.*)\ncnnlab: (.*?)(?: \.\.\.)?$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 TOCTREE = re.compile(r"```\{toctree\}(.*?)```", re.DOTALL)
+OF_A_RUN = {"figures": parse_figures, "explain": parse_explain}
+WITH_FLAGS: dict[str, Callable[[list[str]], tuple[object, list[str]]]] = {
+    "lr": parse_lr,
+    "describe": parse_describe,
+}
 SHOWS = ("--help", "--version", "--cfg")
 
 
@@ -41,8 +52,18 @@ def accept(command: str) -> None:
     if words and words[0] == "reproduce":
         assert choose_rows([word for word in parse_reproduce(words[1:]).words if "=" not in word])
         return
+    if words and words[0] in OF_A_RUN:
+        OF_A_RUN[words[0]](words[1:])
+        return
     if words and words[0] == "data":
         words = parse(words[1:]).overrides
+    elif words and words[0] in WITH_FLAGS:
+        _, words = WITH_FLAGS[words[0]](words[1:])
+    elif words and words[0] in OF_FILES:
+        importlib.import_module(f"cnnlab.cli.{words[0]}").parse(words[1:])
+        return
+    elif words and words[0] == "resume":
+        return  # of a run that there is not
     elif words and words[0] in VERBS:
         words.pop(0)
     overrides = [word for word in words if word != "-m"]

@@ -8,8 +8,8 @@ from cnnlab.config.compose import compose
 from cnnlab.errors import UserError
 from cnnlab.models.autoencoder import Autoencoder, AutoencoderModule
 from cnnlab.models.describe import describe
+from cnnlab.training.build import build
 from cnnlab.training.checkpoints import followed
-from cnnlab.training.run import build
 
 
 @pytest.fixture(scope="module")

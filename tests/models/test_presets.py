@@ -5,7 +5,7 @@ import torch
 
 from cnnlab.config.compose import compose, groups
 from cnnlab.models.describe import describe
-from cnnlab.training.run import build
+from cnnlab.training.build import build
 
 # Network, data, all parameters, parameters that are not trained; from the documents that cnnlab takes over.
 PUBLISHED = [

@@ -6,7 +6,7 @@ from cnnlab.config.compose import compose, groups
 from cnnlab.errors import UserError
 from cnnlab.models.describe import describe
 from cnnlab.study.rows import Row, choose_rows, read_rows
-from cnnlab.training.run import build
+from cnnlab.training.build import build
 
 ROWS = read_rows()
 TRAINED = [row for row in ROWS.values() if not row.instead]

@@ -1,14 +1,14 @@
 """``data``: which data sets there are, what one holds, and preparing it."""
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple
 
 from omegaconf import OmegaConf
 
+from cnnlab.cli.arguments import Arguments
 from cnnlab.config.compose import compose
 from cnnlab.config.conf import conf_dir, groups, meaning
 from cnnlab.errors import UserError, did_you_mean
@@ -108,13 +108,9 @@ def _check_name(action: str, name: str) -> None:
 
 
 def _picture(words: Sequence[str]) -> tuple[Path | None, list[str]]:
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = Arguments("data show", "data show NAME --picture FILE")
     parser.add_argument("--picture", type=Path)
 
-    def refuse(message: str) -> NoReturn:
-        raise UserError(f"data show: {message.removeprefix('argument ')}; say --picture FILE.")
-
-    parser.error = refuse  # type: ignore[method-assign]
     known, rest = parser.parse_known_args(list(words))
     if known.picture is not None and known.picture.suffix != ".png":
         raise UserError(f"data show --picture {known.picture}: its name must end in .png.")

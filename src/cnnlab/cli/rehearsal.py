@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from cnnlab.training.run import build
+from cnnlab.training.build import build
 from cnnlab.training.trainer import build_trainer
 
 # Settings of the Trainer that change the process.

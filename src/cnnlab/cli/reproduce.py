@@ -1,20 +1,21 @@
 """``reproduce``: the published results, run again and set beside ours."""
 
 import argparse
-import contextlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from omegaconf import DictConfig
 
+from cnnlab.cli.arguments import Arguments
+from cnnlab.cli.isolation import said_into
 from cnnlab.config.conf import conf_dir
 from cnnlab.errors import UserError
 from cnnlab.study.record import Record
 from cnnlab.study.rows import Row, choose_rows, read_rows
 
 RUNS = Path("outputs") / "reproduce"
+USAGE = "reproduce ROW ... KEY=VALUE ... --seeds N --again --without-variants --runs FOLDER --results FOLDER"
 DPI = 90  # of the rows' pictures, which are kept with the documentation
 
 
@@ -69,7 +70,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     Raises:
         UserError: for a flag that there is not.
     """
-    parser = argparse.ArgumentParser("python -m cnnlab reproduce", add_help=False, allow_abbrev=False)
+    parser = Arguments("reproduce", USAGE)
     parser.add_argument("words", nargs="*")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--again", action="store_true")
@@ -77,13 +78,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--runs", type=Path, default=RUNS)
     parser.add_argument("--results", type=Path)
 
-    def refuse(message: str) -> NoReturn:
-        raise UserError(
-            f"reproduce: {message}; what can be typed is ROW ..., KEY=VALUE ..., --seeds N, --again, "
-            "--without-variants, --runs FOLDER, --results FOLDER."
-        )
-
-    parser.error = refuse  # type: ignore[method-assign]
     arguments = parser.parse_intermixed_args(list(words))
     if arguments.seeds < 1:
         raise UserError(f"--seeds={arguments.seeds}: at least 1.")
@@ -108,8 +102,7 @@ def train(cfg: DictConfig, folder: Path) -> None:
     # An earlier result beside a later half of a training would be taken for its result.
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    screen = (folder / "screen.log").open("w", encoding="utf-8")
-    with screen as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+    with said_into(folder / "screen.log"):
         run(cfg, folder)
 
 

@@ -33,7 +33,7 @@ def main(words: Sequence[str]) -> int:
     """Train on from the last checkpoint, into the same folder.
 
     Args:
-        words: the run folder, and what is to be changed.
+        words: the run folder, or a file that ``export --to h5`` wrote, and what is to be changed.
 
     Returns:
         0.
@@ -46,7 +46,7 @@ def main(words: Sequence[str]) -> int:
 
     from cnnlab.training.folder import RunFolder  # imports torch
 
-    place = RunFolder(Path(words[0]))
+    place = RunFolder(_run_folder(Path(words[0])))
     cfg, changes = place.config(), [_parsed(word) for word in words[1:]]
 
     from cnnlab.cli.ending import ended
@@ -69,6 +69,18 @@ def main(words: Sequence[str]) -> int:
         _say(place, start)
         ended(lambda: run(cfg, place.path, told=[*told, *words[1:]], start=start), place.path)
     return 0
+
+
+def _run_folder(path: Path) -> Path:
+    """The folder to go on in: the one named, or one made of an exported file, beside it."""
+    if path.suffix != ".h5" or not path.is_file():
+        return path
+
+    from cnnlab.export.hdf5 import restore
+
+    place = restore(path, path.with_suffix(""))
+    print(f"{path}: its run is in {place.path} from now on")
+    return place.path
 
 
 def _parsed(word: str) -> tuple[str, object]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cnnlab.config.ranges import Count, Fraction, UpToOne, Whole
 from cnnlab.data.batches import Batches
+from cnnlab.data.input_format import InputFormat
 from cnnlab.data.samples import Batch, Samples
 from cnnlab.data.spec import DataSpec
 from cnnlab.data.splits import Digests, Indices, Part, SplitRule, Splits, split
@@ -94,6 +95,11 @@ class DataModule(pl.LightningDataModule):
     @abstractmethod
     def spec(self) -> DataSpec:
         """Shape and classes, known before any file is read."""
+
+    @property
+    def input_format(self) -> InputFormat:
+        """What raw samples look like, known once the data is prepared: kept with the run."""
+        return InputFormat(spec=self.spec)
 
     @property
     def skipped(self) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ def decode_into(
     """
     before = Image.MAX_IMAGE_PIXELS
     Image.init()  # or the first threads would load the decoders together
-    Image.MAX_IMAGE_PIXELS = None  # PIL would warn in the middle of the bar; `_decode` has a limit of its own
+    Image.MAX_IMAGE_PIXELS = None  # PIL would warn in the middle of the bar; `decode` has a limit of its own
     total = sum(len(listed) for listed in pictures.values())
     quiet = not sys.stderr.isatty()
     try:
@@ -111,23 +111,37 @@ def _decoded(
     with ThreadPoolExecutor(_WORKERS) as pool:
         while True:
             for picture in islice(rest, 4 * _WORKERS - len(waiting)):
-                waiting.append((picture, pool.submit(_decode, picture.path, size, channels, picture.box)))
+                waiting.append(
+                    (picture, pool.submit(decode, picture.path, (size, size), channels, picture.box))
+                )
             if not waiting:
                 return
             yield waiting.popleft()
 
 
-def _decode(path: Path, size: int, channels: int, box: Box | None) -> NDArray[np.uint8]:
+def decode(path: Path, size: tuple[int, int], channels: int, box: Box | None = None) -> NDArray[np.uint8]:
+    """Return a picture, uint8 ``(*size, channels)``, resized bilinearly with antialiasing.
+
+    Args:
+        path: the file; its content chooses the decoder, whatever its name says.
+        size: height and width.
+        channels: 1 for grey, 3 for colour.
+        box: the part that is used; None is the whole picture.
+
+    Raises:
+        Exception: nearly anything, for a damaged file; ValueError for a picture of too many pixels.
+    """
+    height, width = size
     with Image.open(path, formats=_FORMATS) as opened:
         if opened.width * opened.height > _MOST_PIXELS:
             raise ValueError(f"{opened.width} x {opened.height} pixels are more than {_MOST_PIXELS}")
         large = opened.width * opened.height > _LARGE_PIXELS
         with _one_large if large else contextlib.nullcontext():
-            resized = _resized(opened, size, channels, box)
-    return np.asarray(resized).reshape(size, size, channels)
+            resized = _resized(opened, (width, height), channels, box)
+    return np.asarray(resized).reshape(height, width, channels)
 
 
-def _resized(image: Image.Image, size: int, channels: int, box: Box | None) -> Image.Image:
+def _resized(image: Image.Image, size: tuple[int, int], channels: int, box: Box | None) -> Image.Image:
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")  # PIL warns of the direct way, and gives the same colours
     if image.mode in ("I", "F"):
@@ -137,7 +151,7 @@ def _resized(image: Image.Image, size: int, channels: int, box: Box | None) -> I
     image = image.convert("L" if channels == 1 else "RGB")
     if box is not None:  # `resize` takes a box too, and looks beyond its edges
         image = image.crop(_within(box, image.width, image.height))
-    return image.resize((size, size), Image.Resampling.BILINEAR)
+    return image.resize(size, Image.Resampling.BILINEAR)
 
 
 def _within(box: Box, width: int, height: int) -> tuple[int, int, int, int]:

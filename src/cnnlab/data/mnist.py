@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cnnlab.config.ranges import NotNegative
+from cnnlab.data.input_format import InputFormat
 from cnnlab.data.raw import Arrays, check_md5, download
 from cnnlab.data.samples import Images, NoisyImages
 from cnnlab.data.spec import DataSpec
@@ -184,6 +185,12 @@ class MNIST(ImageDataModule):
         if self.noise:
             return DataSpec(self.dataset_name, "image", SHAPE, "image", PIXELS)
         return DataSpec(self.dataset_name, "image", SHAPE, "classes", 10, self.classes)
+
+    @property
+    def input_format(self) -> InputFormat:
+        """Images, and the order that their pixels are put in."""
+        order = () if self.permutation is None else tuple(self.permutation.tolist())
+        return InputFormat(spec=self.spec, permutation=order)
 
     @property
     def raw_files(self) -> tuple[str, ...]:

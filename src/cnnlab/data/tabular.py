@@ -22,6 +22,7 @@ from cnnlab.data.generated import (
     random_table,
     xor,
 )
+from cnnlab.data.input_format import Column, InputFormat
 from cnnlab.data.samples import Rows
 from cnnlab.data.spec import DataSpec
 from cnnlab.data.tables import boston, pima
@@ -68,6 +69,17 @@ class TabularDataModule(DataModule):
             )
         outputs = table.targets.shape[1]
         return DataSpec(self.dataset_name, "tabular", (features,), "values", outputs, (), table.feature_names)
+
+    @property
+    def input_format(self) -> InputFormat:
+        """Rows, and the columns that they are made of."""
+        table = self.read["train"]
+        return InputFormat(
+            spec=self.spec,
+            columns=table.columns or tuple(map(Column, table.feature_names)),
+            file_columns=table.file_columns or (*table.feature_names, table.target_name),
+            target_name=table.target_name,
+        )
 
     def contents(self) -> dict[str, Content]:
         """Classes, or zeros for values, and digests of the rows."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cnnlab.config.ranges import Count
 from cnnlab.data.datamodule import Content
+from cnnlab.data.input_format import InputFormat
 from cnnlab.data.ragged import Cut, Padding, Ragged
 from cnnlab.data.reviews import REVIEW_CLASSES, encode_reviews, read_reviews
 from cnnlab.data.samples import Samples
@@ -126,6 +127,13 @@ class IMDB(StoredDataModule):
         shape = (self.length if self.view == "sequences" else self.words,)
         return DataSpec(
             self.dataset_name, kind, shape, "classes", 2, REVIEW_CLASSES, vocabulary_size=self.words
+        )
+
+    @property
+    def input_format(self) -> InputFormat:
+        """Texts, and the words that the ids stand for."""
+        return InputFormat(
+            spec=self.spec, vocabulary=self.opened.vocabulary, padding=self.padding, cut=self.cut
         )
 
     @property

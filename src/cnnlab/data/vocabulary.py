@@ -1,6 +1,6 @@
 """Numbering the commonest words of texts, and runs of neighbouring words (n-grams) beside them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -138,3 +138,24 @@ def commonest(numbered: Numbered, words: list[str], most: int, longest: int) -> 
         known.append(np.array([code for code, _ in pairs], np.int64))
         ids.append(np.array([number for _, number in pairs], np.int32))
     return Vocabulary(tuple(spelled for _, spelled, _, _ in chosen), tuple(known), tuple(ids))
+
+
+def encoder(vocabulary: Sequence[str]) -> Callable[[Sequence[str]], list[int]]:
+    """Make what turns the words of one text into ids, in the order of :meth:`Vocabulary.encode`.
+
+    Args:
+        vocabulary: what the ids from ``FIRST_WORD`` on stand for; n-grams have spaces between their words.
+
+    Examples:
+        >>> encode = encoder(["good", "not", "not good"])
+        >>> encode(["not", "good", "plot"])
+        [3, 2, 1, 4]
+    """
+    ids = {spelled: number for number, spelled in enumerate(vocabulary, FIRST_WORD)}
+    longest = 1 + max((spelled.count(" ") for spelled in ids), default=0)
+
+    def encode(words: Sequence[str]) -> list[int]:
+        runs = [" ".join(words[i : i + n]) for n in range(2, longest + 1) for i in range(len(words) - n + 1)]
+        return [ids.get(word, UNKNOWN) for word in words] + [ids[run] for run in runs if run in ids]
+
+    return encode

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
-from torch import nn
+from torch import Tensor, nn
 
 from cnnlab.errors import TrainingError, UserError, reason
 from cnnlab.files import replacing
@@ -48,34 +48,41 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 f"{target}: the checkpoint cannot be written ({cause.strerror or reason(cause)}); {kept}."
             ) from error
 
-    def load_checkpoint(
-        self,
-        path: str | Path,
-        map_location: Any | None = None,  # noqa: ANN401 - Lightning's signature
-        weights_only: bool | None = None,
-    ) -> dict[str, Any]:
-        """Read one as :func:`load_checkpoint` does; Lightning moves its tensors."""
-        return load_checkpoint(Path(path))
+    def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Read one as :func:`read_checkpoint` does; Lightning moves its tensors."""
+        return read_checkpoint(Path(path))
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU: tensors and plain containers only.
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU: tensors and plain containers only, every byte as it was written.
 
     Raises:
-        UserError: if the file cannot be read, or is none.
+        UserError: if the file is damaged, or no checkpoint.
     """
     try:
-        checkpoint = read_torch_file(path)
+        found = read_torch_file(path)
     except Exception as error:  # whatever rubbish makes torch's reader stumble over
-        said = (
-            reason(error)
-            if isinstance(error, (NotPlain, OSError))
-            else "it is damaged, or holds more than tensors"
-        )
+        plain = isinstance(error, (NotPlain, OSError))
+        said = reason(error) if plain else "it is damaged, or holds more than tensors"
         raise UserError(f"{path}: not a checkpoint that can be read ({said}).") from error
-    if not isinstance(checkpoint, dict) or not {"state_dict", "epoch"} <= checkpoint.keys():
-        raise UserError(f"{path}: not a checkpoint, since it holds no weights or no epoch.")
-    return checkpoint
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: not a checkpoint, since it holds no state.")
+    return found
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], int]:
+    """Read the weights of a checkpoint, by their names, and the epoch that they are of, counted from 1.
+
+    Raises:
+        UserError: if the file is damaged, or holds no weights.
+    """
+    checkpoint = read_checkpoint(path)
+    weights, epoch = checkpoint.get("state_dict"), checkpoint.get("epoch")
+    if not isinstance(weights, dict) or not all(isinstance(one, Tensor) for one in weights.values()):
+        raise UserError(f"{path}: not a checkpoint of a network (it holds no weights).")
+    if not isinstance(epoch, int):
+        raise UserError(f"{path}: not a checkpoint of a network (it does not say its epoch).")
+    return weights, epoch + 1
 
 
 def load_weights(module: nn.Module, path: Path) -> int:
@@ -87,9 +94,9 @@ def load_weights(module: nn.Module, path: Path) -> int:
     Raises:
         UserError: if the file cannot be read, or belongs to another network.
     """
-    checkpoint = load_checkpoint(path)
+    weights, epoch = read_weights(path)
     try:
-        module.load_state_dict(checkpoint["state_dict"])
-        return int(checkpoint["epoch"]) + 1
+        module.load_state_dict(weights)
     except Exception as error:  # whatever a stranger may have put there
         raise UserError(f"{path}: not a checkpoint of this network ({reason(error)}).") from error
+    return epoch

@@ -13,16 +13,17 @@ from torch import Tensor
 
 from cnnlab.config.ranges import NotNegative
 from cnnlab.models.objective import Objective
-from cnnlab.training.checkpoint_files import AtomicCheckpointIO, load_checkpoint, load_weights
+from cnnlab.training.checkpoint_files import AtomicCheckpointIO, load_weights
 from cnnlab.training.folder import LAST
 from cnnlab.training.interruptions import Interruption
 
-__all__ = ["AtomicCheckpointIO", "BestAndLast", "Stopping", "followed", "load_checkpoint", "load_weights"]
+__all__ = ["AtomicCheckpointIO", "BestAndLast", "Stopping", "followed", "load_weights"]
 
 AUTO = "auto"
+Direction = Literal["min", "max"]
 
 
-def followed(pl_module: pl.LightningModule) -> tuple[str, str]:
+def followed(pl_module: pl.LightningModule) -> tuple[str, Direction]:
     """Validation's name of what a module's objective is followed by, and which way is better."""
     objective = pl_module.objective
     if not isinstance(objective, Objective):

@@ -1,7 +1,9 @@
 """The run folder: the only thing that a run leaves, and enough by itself to go on from."""
 
 import contextlib
+import csv
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +16,15 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cnnlab.config.check import check
+from cnnlab.data.input_format import InputFormat
 from cnnlab.errors import UserError, reason
 from cnnlab.files import write_text
+from cnnlab.training.metrics_csv import as_columns, read_rows
 
-CONFIG, OVERRIDES, RESULT = "config.yaml", "overrides.yaml", "result.json"
-LOCK = ".lock"
+CONFIG, OVERRIDES, RESULT, DATA = "config.yaml", "overrides.yaml", "result.json", "data.json"
+LOCK, TENSORBOARD = ".lock", "tensorboard"
 CHECKPOINTS, BEST, LAST, PREVIOUS = "checkpoints", "best.ckpt", "last.ckpt", "previous.ckpt"
+PREDICTIONS, METRICS, FIGURES = "predictions.h5", "metrics.csv", "figures"
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,32 @@ class RunFolder:
         """Checkpoint of the latest state."""
         return self.checkpoints / LAST
 
+    def figure(self, name: str) -> Path:
+        """Where the figure of this name lies.
+
+        Examples:
+            >>> RunFolder(Path("run")).figure("learning curves").as_posix()
+            'run/figures/learning_curves.png'
+        """
+        return self.path / FIGURES / file_name(name)
+
     @property
     def previous(self) -> Path:
         """Checkpoint of the state before the latest, until the run is finished."""
         return self.checkpoints / PREVIOUS
+
+    @property
+    def weights(self) -> Path:
+        """Checkpoint of the weights that the test was done with: the best epoch's, else the last one's.
+
+        Raises:
+            UserError: if the run has kept none.
+        """
+        found = self.best if self.best.exists() else self.last
+        if not found.exists():
+            place = found.relative_to(self.path)
+            raise UserError(f"{self.path}: this run has kept no weights, there is no {place}.")
+        return found
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -80,17 +107,51 @@ class RunFolder:
         write_text(self.path / CONFIG, text)
         write_text(self.path / OVERRIDES, OmegaConf.to_yaml(list(told)))
 
+    def clear(self) -> None:
+        """Remove what an earlier run left that would be taken for parts of a new one."""
+        for name in (RESULT, METRICS):
+            (self.path / name).unlink(missing_ok=True)
+        for name in (CHECKPOINTS, TENSORBOARD):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+
     def config(self) -> DictConfig:
         """Read the run's config, checked as one that was typed is.
 
         Raises:
             UserError: if this is no run folder, or its config holds what cnnlab would not call.
         """
-        cfg = self._yaml(CONFIG)
-        if not isinstance(cfg, DictConfig):
+        return checked_config(self._yaml(CONFIG), self.path / CONFIG)
+
+    def settings(self) -> dict[str, Any]:
+        """The config as plain values, to be looked at only: what it names is neither checked nor called.
+
+        Raises:
+            UserError: if this is no run folder, or its config cannot be read.
+        """
+        found = OmegaConf.to_container(self._yaml(CONFIG))
+        if not isinstance(found, dict):
             raise UserError(f"{self.path / CONFIG}: not the config of a run.")
-        check(cfg)
-        return cfg
+        return {str(key): value for key, value in found.items()}
+
+    def write_input_format(self, form: InputFormat) -> None:
+        """Keep what the network's raw samples look like, so that it is used without the data set."""
+        write_text(self.path / DATA, form.as_json())
+
+    def input_format(self) -> InputFormat:
+        """What the network's raw samples look like.
+
+        Raises:
+            UserError: if the run never came to its data, or the file cannot be read.
+        """
+        path = self.path / DATA
+        try:
+            return InputFormat.from_json(path.read_bytes())
+        except FileNotFoundError as error:
+            raise UserError(
+                f"{self.path}: the run has no {DATA}; it ended before its data was read."
+            ) from error
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot be read ({reason(error)}).") from error
 
     def overrides(self) -> list[str]:
         """What was typed for this run."""
@@ -116,24 +177,70 @@ class RunFolder:
             raise UserError(f"{path}: not the result of a run.")
         return found
 
+    def history(self) -> dict[str, list[float]]:
+        """Columns of ``metrics.csv``; what is missing in an epoch is NaN. Empty where there is no such file.
+
+        Raises:
+            UserError: if it cannot be read.
+        """
+        path = self.path / METRICS
+        try:
+            return as_columns(read_rows(path))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, csv.Error) as error:
+            raise UserError(f"{path}: not the metrics of a run ({reason(error)}).") from error
+
     def _yaml(self, name: str) -> Any:  # noqa: ANN401 - a mapping or a list
         path = self.path / name
         try:
-            text = _text(path)
-            # An alias can stand for more than memory holds, and a tag for a call.
-            if any(isinstance(token, _REFUSED_TOKENS) for token in yaml.scan(text)):
-                raise UserError(f"{path}: a run's config holds no aliases and no tags (&, *, !).")
-            found = OmegaConf.create(text)
-            # A resolved config has none, and a stranger's could ask for what is none of his business.
-            if "${" in json.dumps(
-                OmegaConf.to_container(found, resolve=False), ensure_ascii=False, default=str
-            ):
-                raise UserError(f"{path}: a run's config holds no interpolation (${{...}}).")
-            return found
+            return parsed_yaml(_text(path), path)
         except FileNotFoundError as error:
             raise UserError(f"{self.path}: not a run folder, it has no {name}.") from error
-        except _UNREADABLE as error:
+        except (OSError, ValueError) as error:
             raise UserError(f"{path}: cannot be read ({reason(error)}).") from error
+
+
+def file_name(figure: str) -> str:
+    """Name of the file of a figure.
+
+    Examples:
+        >>> file_name("learning curves")
+        'learning_curves.png'
+    """
+    return f"{figure.replace(' ', '_')}.png"
+
+
+def parsed_yaml(text: str, where: Path) -> Any:  # noqa: ANN401 - a mapping or a list
+    """Read the YAML of a run, which holds no interpolation.
+
+    Raises:
+        UserError: that names the file, if it cannot be read.
+    """
+    try:
+        # An alias can stand for more than memory holds, and a tag for a call.
+        if any(isinstance(token, _REFUSED_TOKENS) for token in yaml.scan(text)):
+            raise UserError(f"{where}: a run's config holds no aliases and no tags (&, *, !).")
+        found = OmegaConf.create(text)
+        # A resolved config has none, and a stranger's could ask for what is none of his business.
+        plain = OmegaConf.to_container(found, resolve=False)
+        if "${" in json.dumps(plain, ensure_ascii=False, default=str):
+            raise UserError(f"{where}: a run's config holds no interpolation (${{...}}).")
+        return found
+    except _UNREADABLE as error:
+        raise UserError(f"{where}: cannot be read ({reason(error)}).") from error
+
+
+def checked_config(cfg: object, where: Path) -> DictConfig:
+    """Check a run's config as one that was typed is.
+
+    Raises:
+        UserError: if it is none, or holds what cnnlab would not call.
+    """
+    if not isinstance(cfg, DictConfig):
+        raise UserError(f"{where}: not the config of a run.")
+    check(cfg)
+    return cfg
 
 
 _LARGEST = 1 << 20  # bytes; a config of ours has some thousands, and YAML is slow

@@ -12,9 +12,10 @@ import torch
 from pytorch_lightning import Callback
 
 from cnnlab.errors import UserError
-from cnnlab.training.checkpoint_files import load_checkpoint
+from cnnlab.training.checkpoint_files import read_checkpoint
 from cnnlab.training.folder import RunFolder
-from cnnlab.training.loggers import EpochRecords, Row
+from cnnlab.training.loggers import EpochRecords
+from cnnlab.training.metrics_csv import Row
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def latest(place: RunFolder) -> Start:
         if not path.exists():
             continue
         try:
-            checkpoint = load_checkpoint(path)
+            checkpoint = read_checkpoint(path)
             found = _start(path, checkpoint)
         except UserError as error:
             failures.append(str(error).rstrip("."))

@@ -13,22 +13,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.check import check
 from cnnlab.config.make import make
-from cnnlab.config.targets import locate
 from cnnlab.data.batches import mixed_seed
-from cnnlab.data.datamodule import DataModule
-from cnnlab.errors import UserError, reason
-from cnnlab.figures.curves import learning_curves
+from cnnlab.errors import Pruned, UserError
 from cnnlab.figures.style import save
 from cnnlab.files import remove_leftovers
 from cnnlab.models.describe import Description, describe
-from cnnlab.models.module import NetworkModule
+from cnnlab.training.build import build
 from cnnlab.training.checkpoints import BestAndLast, load_weights
 from cnnlab.training.features import served
 from cnnlab.training.fingerprints import weights_fingerprint
-from cnnlab.training.folder import CHECKPOINTS, RESULT, RunFolder
+from cnnlab.training.folder import CHECKPOINTS, METRICS, PREDICTIONS, RESULT, TENSORBOARD, RunFolder
 from cnnlab.training.interruptions import INTERRUPTED, NAMES, Interruption, explained
 from cnnlab.training.loggers import EpochRecords, TensorBoard
-from cnnlab.training.pictures import first_batch, of_the_test
+from cnnlab.training.pictures import Outcome, first_batch, title_of
 from cnnlab.training.process import settled, without_idle_warnings
 from cnnlab.training.result import Result, config_fingerprint, git_state, versions, write_predictions
 from cnnlab.training.resuming import RunState, Start
@@ -36,39 +33,14 @@ from cnnlab.training.speed import Speed
 from cnnlab.training.trainer import build_trainer, epoch_teller
 
 
-def build(cfg: DictConfig, *, restored: bool = False) -> tuple[DataModule, NetworkModule]:
-    """Make data module and model from a config, without touching the data's files.
-
-    The initial weights depend on the seed and the network alone.
-
-    Args:
-        cfg: a checked config.
-        restored: the weights will come from a checkpoint; pretrained ones are neither read nor fetched.
-
-    Raises:
-        UserError: if the model cannot take the data, or a value is out of range.
-    """
-    data: DataModule = make("data", cfg.data)
-    torch.manual_seed(cfg.seed)
-    fixed = getattr(locate("model", cfg.model._target_), "settings_of_restored", {}) if restored else {}
-    model: NetworkModule = make(
-        "model",
-        cfg.model,
-        spec=data.spec,
-        optimizer=make("optimizer", cfg.optimizer),
-        schedule=make("schedule", cfg.schedule),
-        **fixed,
-    )
-    try:
-        model.configure_optimizer()
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise UserError(f"optimizer: {reason(error)}") from error
-    if data.batch_size == 1 and any(isinstance(m, torch.nn.BatchNorm1d) for m in model.modules()):
-        raise UserError("data.batch_size=1: batch norm of dense layers needs two samples or more.")
-    return data, model
-
-
-def run(cfg: DictConfig, folder: Path, *, told: Sequence[str] = (), start: Start | None = None) -> Result:
+def run(
+    cfg: DictConfig,
+    folder: Path,
+    *,
+    told: Sequence[str] = (),
+    start: Start | None = None,
+    callbacks: Sequence[pl.Callback] = (),
+) -> Result:
     """Train, test and write everything into ``folder``.
 
     Args:
@@ -76,6 +48,7 @@ def run(cfg: DictConfig, folder: Path, *, told: Sequence[str] = (), start: Start
         folder: the run folder; it is created.
         told: the overrides as typed, which TensorBoard shows beside the final metrics.
         start: where a run that is resumed goes on; None begins a new one.
+        callbacks: further ones, beside those of the config.
 
     Returns:
         What ``result.json`` says.
@@ -83,31 +56,35 @@ def run(cfg: DictConfig, folder: Path, *, told: Sequence[str] = (), start: Start
     Raises:
         UserError: for a mistake in the config or the data, or where another process trains this run.
         TrainingError: if the training itself failed.
+        Pruned: if one of the callbacks gave it up.
         SystemExit: if a signal ended it, with the shell's code; ``checkpoints/last.ckpt`` holds the state.
     """
     place, interruption = RunFolder(folder), Interruption()
     with place.held(), interruption.watched():
-        return _run(cfg, place, told, start, interruption)
+        result = Result(versions=versions(), git=git_state())
+        return _written(Run(cfg, folder, result, told, start, interruption, callbacks), place)
 
 
-def _run(
-    cfg: DictConfig, place: RunFolder, told: Sequence[str], start: Start | None, interruption: Interruption
-) -> Result:
+def _written(run: "Run", place: RunFolder) -> Result:
+    """Go through a run's stages, and write how it ended."""
     started = time.monotonic()
-    result = Result(versions=versions(), git=git_state())
+    cfg, result, start = run.cfg, run.result, run.start
     try:
         check(cfg)
         remove_leftovers(place.path)
-        place.write_config(cfg, told)
+        place.write_config(cfg, run.told)
         # Of a finished run that trains on: until it is finished again, it is not.
         (place.path / RESULT).unlink(missing_ok=True)
         result.seed, result.config_fingerprint = cfg.seed, config_fingerprint(cfg)
         with without_idle_warnings():
-            Run(cfg, place.path, result, told, start, interruption).go()
+            run.go()
         result.status = "finished"
     except (KeyboardInterrupt, SystemExit) as error:
         code = error.code if isinstance(error, SystemExit) else INTERRUPTED
         result.status, result.reason = "interrupted", NAMES.get(code, str(code))
+        raise
+    except Pruned as error:
+        result.status, result.reason = "pruned", str(error)
         raise
     except BaseException as error:
         result.reason = f"{type(error).__name__}: {error}"
@@ -132,6 +109,7 @@ class Run:
     told: Sequence[str] = ()
     start: Start | None = None
     interruption: Interruption = field(default_factory=Interruption)
+    callbacks: Sequence[pl.Callback] = ()
 
     def go(self) -> None:
         """Build, prepare, fit, restore the best weights, test, and write."""
@@ -158,9 +136,9 @@ class Run:
 
     def _build_trainer(self) -> None:
         cfg = self.cfg
-        self.records = EpochRecords(self.folder / "metrics.csv", epoch_teller(cfg.trainer.max_epochs))
+        self.records = EpochRecords(self.folder / METRICS, epoch_teller(cfg.trainer.max_epochs))
         self.boards: list[TensorBoard] = [
-            make(f"logger.{name}", node, folder=str(self.folder / "tensorboard"))
+            make(f"logger.{name}", node, folder=str(self.folder / TENSORBOARD))
             for name, node in (cfg.logger or {}).items()
         ]
         self.checkpoint: BestAndLast = make(
@@ -177,7 +155,7 @@ class Run:
             cfg.trainer,
             self.model.network,
             self.folder,
-            callbacks=[self.speed, self.state, *others, self.checkpoint],
+            callbacks=[self.speed, self.state, *others, self.checkpoint, *self.callbacks],
             loggers=[self.records, *self.boards],
         )
         self.result.device = str(self.trainer.strategy.root_device)
@@ -189,6 +167,7 @@ class Run:
         self.result.samples = self.data.counts()
         self.result.skipped = list(self.data.skipped)
         self.result.data_fingerprint = self.state.data_fingerprint = self.data.fingerprint()
+        rank_zero_only(RunFolder(self.folder).write_input_format)(self.data.input_format)
         if self.start is not None:
             self._go_on(self.start)
         if not self.model.preprocess.all_fitted:
@@ -251,7 +230,7 @@ class Run:
 
     def _write_predictions(self) -> None:
         write_predictions(
-            self.folder / "predictions.h5",
+            self.folder / PREDICTIONS,
             targets=self.targets.numpy(),
             outputs=self.said.numpy(),
             rows=self.rows.numpy(),
@@ -259,14 +238,23 @@ class Run:
         )
 
     def _write_figures(self, best: int | None) -> None:
-        title = f"{type(self.model.network).__name__} on {self.data.spec.name}, seed {self.cfg.seed}"
-        made = of_the_test(self.data, self.targets, self.said, title=f"Test of {title}")
-        if self.records.rows:
-            made["learning curves"] = learning_curves(self.records.history(), best_epoch=best, title=title)
-        for name, figure in made.items():
-            save(figure, self.folder / "figures" / f"{name.replace(' ', '_')}.png")
+        outcome = Outcome(
+            self.data,
+            self.model,
+            self.targets,
+            self.said,
+            self.records.history(),
+            best,
+            title_of(self.model, self.cfg),
+        )
+        for name, draw in outcome.drawings().items():
+            figure = draw()
+            save(figure, RunFolder(self.folder).figure(name))
             for board in self.boards:
                 board.log_figure(name, figure)
+        if confused := outcome.confusions():
+            for board in self.boards:
+                board.log_text("most confused", "\n".join(f"- {words}" for words in confused))
 
     def _finish_tensorboard(self) -> None:
         settings = told_settings(self.cfg, self.told)

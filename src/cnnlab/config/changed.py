@@ -1,0 +1,60 @@
+"""Changing a config that was read from a run, as overrides change one that is composed."""
+
+from collections.abc import Collection, Sequence
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from cnnlab.config.check import check
+from cnnlab.config.compose import compose, groups
+from cnnlab.config.explain import explain
+from cnnlab.errors import UserError
+
+
+def changed(cfg: DictConfig, overrides: Sequence[str], allowed: Collection[str]) -> DictConfig:
+    """Change some groups of a resolved config.
+
+    Args:
+        cfg: a checked config, without interpolations.
+        overrides: ``data=mnist`` takes the group as conf/ has it, ``data.fold=1`` sets a value.
+        allowed: groups that may be changed.
+
+    Returns:
+        A changed copy, checked.
+
+    Raises:
+        UserError: for another group, a study, or whatever is wrong in the changed config.
+
+    Examples:
+        >>> from cnnlab.config.compose import compose
+        >>> changed(compose(["data=digits"]), ["data.size=8"], ["data"]).data.size
+        8
+    """
+    result = DictConfig(OmegaConf.to_container(cfg, resolve=True))
+    typed = _parsed(overrides)
+    for override in typed:
+        group = override.key_or_group.partition(".")[0]
+        if group not in allowed:
+            raise UserError(f"{override.input_line}: only {' and '.join(allowed)} can be changed here.")
+        if override.is_delete() or override.is_sweep_override():
+            raise UserError(f"{override.input_line}: one value is needed, as in KEY=VALUE.")
+    chosen = {override.key_or_group for override in typed} & set(groups())
+    for group in chosen:
+        words = [str(one.input_line) for one in typed if one.key_or_group.partition(".")[0] == group]
+        composed = compose([*words, f"seed={cfg.seed}"])
+        OmegaConf.resolve(composed)
+        result[group] = composed[group]
+    for override in typed:
+        if override.key_or_group.partition(".")[0] not in chosen:
+            OmegaConf.update(result, override.key_or_group, override.value())
+    check(result)
+    return result
+
+
+def _parsed(overrides: Sequence[str]) -> list[Override]:
+    try:
+        return OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise UserError(explain(error, overrides, compose)) from error
