@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cnnlab.__main__ import VERBS
+from cnnlab.cli.compare import parse as parse_compare
 from cnnlab.cli.data import parse
 from cnnlab.cli.describe import parse as parse_describe
 from cnnlab.cli.explain import parse as parse_explain
@@ -18,6 +19,7 @@ from cnnlab.config.check import check
 from cnnlab.config.compose import compose, expand
 from cnnlab.errors import UserError
 from cnnlab.study.rows import choose_rows
+from cnnlab.study.space import is_search, read_space
 
 PROJECT = Path(__file__).parents[2]
 DOCS = PROJECT / "docs"
@@ -30,7 +32,7 @@ COMMAND = re.compile(
 REFUSED = re.compile(r"^\$ python -m cnnlab (.*)\ncnnlab: (.*?)(?: \.\.\.)?$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 TOCTREE = re.compile(r"```\{toctree\}(.*?)```", re.DOTALL)
-OF_A_RUN = {"figures": parse_figures, "explain": parse_explain}
+OF_A_RUN = {"compare": parse_compare, "figures": parse_figures, "explain": parse_explain}
 WITH_FLAGS: dict[str, Callable[[list[str]], tuple[object, list[str]]]] = {
     "lr": parse_lr,
     "describe": parse_describe,
@@ -61,7 +63,11 @@ def accept(command: str) -> None:
     elif words and words[0] in VERBS:
         words.pop(0)
     overrides = [word for word in words if word != "-m"]
-    for job in expand(overrides) if "-m" in words else [overrides]:
+    if is_search(overrides):
+        jobs = read_space(overrides).corners()
+    else:
+        jobs = expand(overrides) if "-m" in words else [overrides]
+    for job in jobs:
         check(compose(job))
 
 
