@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from cnnlab.config.allowing import allowing
+from cnnlab.config.typed import require_readable
 from cnnlab.errors import TrainingError, UserError, did_you_mean
 
 VERBS = {
@@ -22,6 +23,8 @@ VERBS = {
     "lr": "find a learning rate: draw the loss of a fresh network while the rate rises, suggest one",
     "data": "data list, data show NAME, data prepare NAME: look at data sets, prepare them",
 }
+# Behind these stand folders and files, which may have any name.
+OF_FILES = ("predict", "evaluate", "export")
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 
 
@@ -51,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone; nothing can be said to it any more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except MemoryError:
+        print("cnnlab: out of memory: smaller numbers in the settings need less.", file=sys.stderr)
+        return FAILED
     except OSError as error:  # a full disk, say
         print(f"cnnlab: {error}", file=sys.stderr)
         return FAILED
@@ -59,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
+    if words[:1] != ["predict"]:  # behind which stand files, of any name
+        require_readable(words)
     if any(word in ("-h", "--help") for word in words):
         from cnnlab.cli.help import help_text
 
@@ -77,8 +85,7 @@ def _dispatch(words: list[str]) -> int:
                 f"{verb}: there is no such verb{did_you_mean(verb, VERBS) or '.'} "
                 f"The verbs are {', '.join(VERBS)}; settings are written key=value; --help shows both."
             )
-    # Behind predict stand files, which may have any name.
-    if verb != "predict" and (late := next((word for word in words if word in VERBS), None)):
+    if verb not in OF_FILES and (late := next((word for word in words if word in VERBS), None)):
         raise UserError(f"{late}: a verb is typed once, as the first word.")
     result: int = importlib.import_module(f"cnnlab.cli.{verb}").main(words)
     return result

@@ -72,7 +72,8 @@ def test_without_a_terminal_it_prints_a_line_per_epoch_the_result_and_the_folder
     assert "val accuracy" in lines[0]
     assert lines[-1] == f"folder: {folder}"
     assert "test accuracy" in ended.stdout
-    assert len(lines) == 5
+    promised = [line for line in lines if not line.startswith("not promised: ")]
+    assert len(promised) == 5
     assert ended.stderr == ""
 
 
@@ -144,7 +145,8 @@ def test_the_log_says_what_was_typed_and_how_it_ended(real):
     assert "finished: 2 epochs" in log
 
 
-def test_ctrl_c_in_mid_training_ends_with_130_and_says_where_the_checkpoint_is(tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_in_mid_training_saves_its_state_and_says_where(tmp_path, number, code):
     words = (*QUIET, "trainer.max_epochs=1000000", "hydra.run.dir=run")
     with subprocess.Popen(
         [sys.executable, "-m", "cnnlab", *words],
@@ -157,11 +159,11 @@ def test_ctrl_c_in_mid_training_ends_with_130_and_says_where_the_checkpoint_is(t
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         next(line for line in process.stdout if line.startswith("epoch 3/"))
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, err = process.communicate(timeout=60)
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    assert process.returncode == 130
-    assert f"the last checkpoint is {last}" in err
+    assert process.returncode == code
+    assert f"the last checkpoint is {last}; to go on: python -m cnnlab resume " in err
     assert last.exists()
     assert "Traceback" not in err
     assert json.loads((tmp_path / "run" / "result.json").read_text())["status"] == "interrupted"
@@ -182,12 +184,12 @@ def test_the_verb_may_be_typed(cnnlab, tmp_path):
 def test_a_training_that_fails_is_one_sentence_and_code_1(cnnlab, tmp_path):
     code, _, err = cnnlab(*QUIET, "optimizer=sgd", "optimizer.lr=1e38", "hydra.run.dir=run")
     assert code == 1
-    assert err.startswith("cnnlab: the training loss is nan")
+    assert err.startswith("cnnlab: the training loss is inf at step ")
     assert err.count("\n") == 1
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["status"] == "failed"
-    assert "the training loss is nan" in result["reason"]
-    assert "failed: the training loss is nan" in (tmp_path / "run" / "cnnlab.log").read_text()
+    assert "the training loss is inf" in result["reason"]
+    assert "failed: the training loss is inf" in (tmp_path / "run" / "cnnlab.log").read_text()
 
 
 def test_data_that_cannot_be_read_is_a_mistake_that_the_folder_records(cnnlab, tmp_path):
