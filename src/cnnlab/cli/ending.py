@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from lightning_utilities.core.rank_zero import rank_zero_only
+
 from cnnlab.cli.summary import show
 from cnnlab.errors import Pruned, TrainingError, UserError
 from cnnlab.training.folder import RunFolder
@@ -25,6 +27,7 @@ def ended(train: Callable[[], Result], folder: Path) -> Result:
     """
     try:
         result = train()
+        _write_page(folder)
     except Pruned as error:
         log.info("%s", error)
         raise
@@ -40,3 +43,13 @@ def ended(train: Callable[[], Result], folder: Path) -> Result:
     log.info("finished: %d epochs, test %s", result.epochs, result.test)
     show(result, folder)
     return result
+
+
+@rank_zero_only
+def _write_page(folder: Path) -> None:
+    from cnnlab.report.run import write  # imports what a failing run needs not
+
+    try:
+        write(folder)
+    except UserError as error:  # the run itself has come to its end
+        log.warning("no report: %s", error)
