@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from lightning_utilities.core.rank_zero import rank_zero_only
@@ -33,6 +34,9 @@ def ended(train: Callable[[], Result], folder: Path) -> Result:
         raise
     except Exception as error:
         log.error("failed: %s", error, exc_info=not isinstance(error, (UserError, TrainingError)))
+        if isinstance(error, TrainingError):
+            with suppress(OSError):  # the disk may be what failed
+                _write_page(folder)
         raise
     except (KeyboardInterrupt, SystemExit):
         last = RunFolder(folder).last

@@ -79,12 +79,12 @@ def as_result(run: StudyRun, where: Path) -> Result:
 
 def _question(run: StudyRun, result: Result, options: Mapping[str, str]) -> Markup:
     counts = [f"{result.samples[part]:,} {words}" for part, words in PARTS.items() if part in result.samples]
-    samples = f", {', '.join(counts)}" if counts else ""
     experiment = f", as experiment={options['experiment']} says" if "experiment" in options else ""
+    samples = f" (samples: {', '.join(counts)})" if counts else ""
     said = f"model={options.get('model')} was trained on data={options.get('data')}{experiment}"
     return page.section(
         "The question",
-        page.paragraph(f"{said}{samples and f': {samples[2:]} samples'}; seed {result.seed}."),
+        page.paragraph(f"{said}{samples}; seed {result.seed}."),
     )
 
 
