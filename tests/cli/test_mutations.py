@@ -120,7 +120,8 @@ KEYS = {}
 
 def keys_of(words):
     """Every setting of the config that a command line composes."""
-    settings = tuple(word for word in words if "=" in word)
+    # What is very long already goes past what the command line would have refused.
+    settings = tuple(word for word in words if "=" in word and len(word) < LONGEST)
     if settings not in KEYS:
         try:
             cfg = compose(list(settings))
