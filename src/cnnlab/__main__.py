@@ -12,13 +12,19 @@ from cnnlab.errors import TrainingError, UserError, did_you_mean
 VERBS = {
     "train": "train a network, or with -m a study; the verb may be left out",
     "reproduce": "run the published results again and set ours beside them: reproduce [ROW ...] --seeds 3",
+    "compare": "set runs and studies side by side: compare RUN RUN ..., compare STUDY --by model.norm",
     "predict": "what a network says of files: predict RUN|EXPORT FILE|FOLDER ... --top 5",
     "evaluate": "test a network again, or on other data: evaluate RUN [data=...] [--part val]",
     "export": "a network as one file: export RUN --to h5|onnx|safetensors [FILE]",
     "resume": "go on with a run that was interrupted: resume RUN_FOLDER [trainer.max_epochs=30]",
-    "describe": "print a network's layers, shapes, parameters and FLOPs, without any data",
+    "describe": "print a network's layers, shapes, parameters and FLOPs, with --picture FILE its graph",
+    "figures": "draw a run's figures once more, all or some: figures RUN [NAME ...] [--to FOLDER] [--dark]",
+    "explain": "show which parts of an image speak for a class: explain RUN FILE|--test N ...",
+    "lr": "find a learning rate: draw the loss of a fresh network while the rate rises, suggest one",
     "data": "data list, data show NAME, data prepare NAME: look at data sets, prepare them",
 }
+# Behind these stand folders and files, which may have any name.
+OF_FILES = ("predict", "evaluate", "export")
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 
 
@@ -59,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    if words[:1] != ["predict"]:  # behind which stand files, of any name
+    if not words or words[0] not in OF_FILES:  # files may have any name
         require_readable(words)
     if any(word in ("-h", "--help") for word in words):
         from cnnlab.cli.help import help_text
@@ -79,7 +85,7 @@ def _dispatch(words: list[str]) -> int:
                 f"{verb}: there is no such verb{did_you_mean(verb, VERBS) or '.'} "
                 f"The verbs are {', '.join(VERBS)}; settings are written key=value; --help shows both."
             )
-    if verb != "predict" and (late := next((word for word in words if word in VERBS), None)):
+    if verb not in OF_FILES and (late := next((word for word in words if word in VERBS), None)):
         raise UserError(f"{late}: a verb is typed once, as the first word.")
     result: int = importlib.import_module(f"cnnlab.cli.{verb}").main(words)
     return result

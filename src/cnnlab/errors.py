@@ -87,6 +87,10 @@ def listed(word: str, names: Iterable[str]) -> str:
     return f"{', '.join(near)} and {len(every) - len(near)} others"
 
 
+class Pruned(Exception):
+    """A search gave this training up, since others did better: no failure."""
+
+
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """Return ``"; did you mean X?"`` for the nearest allowed name, else an empty string.
 

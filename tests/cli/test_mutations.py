@@ -242,7 +242,8 @@ def bounded():
 @pytest.fixture
 def until_training(monkeypatch):
     """The command line up to where it would read data or train."""
-    from cnnlab.cli import data, reproduce
+    from cnnlab.cli import data, lr, reproduce
+    from cnnlab.cli.train import check_jobs
     from cnnlab.config.check import check
     from cnnlab.study.reproduce import Reproduction
     from cnnlab.study.rows import choose_rows
@@ -263,9 +264,14 @@ def until_training(monkeypatch):
             data._make(request.overrides)
         return 0
 
+    def without_a_test(words):
+        check_jobs(lr.parse(words)[1], multirun=False)
+        return 0
+
+    monkeypatch.setattr(lr, "main", without_a_test)
     monkeypatch.setattr(reproduce, "main", first_row)
     monkeypatch.setattr(data, "main", made_data)
-    monkeypatch.setattr("cnnlab.training.run.run", lambda cfg, folder, told: Result())
+    monkeypatch.setattr("cnnlab.training.run.run", lambda cfg, folder, **given: Result())
 
 
 def complaint(code, err):

@@ -140,3 +140,21 @@ def test_add_an_experiment(project: Path) -> None:
             assert value in config
         fingerprints.add((result["seed"], result["weights_fingerprint"]))
     assert [seed for seed, _ in sorted(fingerprints)] == [0, 1, 2]
+
+
+def test_use_a_network(tmp_path: Path) -> None:
+    page = (PROJECT / "docs" / "use_a_network.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```\{code-block\} python\n:caption: in Python\n\n(.*?)^```$", page, re.M | re.S)
+    check = 'assert names == list("0123456789"), names\nassert table["status"].tolist() == ["finished"]\n'
+
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join([*blocks, check])],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(PROJECT / "src")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(blocks) == 3

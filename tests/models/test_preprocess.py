@@ -91,6 +91,17 @@ def test_zca_makes_the_training_images_white(images: Tensor) -> None:
     torch.testing.assert_close(white.T @ white / len(white), torch.eye(60).double(), rtol=0, atol=1e-4)
 
 
+def test_an_epsilon_is_added_to_the_variances_as_in_keras_of_2019(images: Tensor) -> None:
+    preprocess = Preprocess(tuple(images.shape[1:]), ["scale", "zca"], zca_epsilon=1e-3)
+    preprocess.fit(images)
+    # Features channels last, centred by channel.
+    rows = images.double().div(255).movedim(1, -1)
+    flat = (rows - rows.mean((0, 1, 2))).reshape(len(images), -1).numpy()
+    u, s, _ = np.linalg.svd(flat.T @ flat / len(flat))
+    expected = (u / np.sqrt(s + 1e-3)) @ u.T
+    np.testing.assert_allclose(preprocess.zca_matrix.numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_zca_leaves_out_directions_without_variation(images: Tensor) -> None:
     constant = images.clone()
     constant[:, :, 0] = 7

@@ -65,7 +65,10 @@ def _resolved(cfg: DictConfig) -> dict[str, Any]:
         key = getattr(error, "full_key", None) or "config"
         if isinstance(error, MissingMandatoryValue):
             raise UserError(f"{key}: needs a value; say {key}=...") from error
-        raise UserError(f"{key}: {reason(error.__cause__ or error)}") from error
+        root: BaseException = error
+        while root.__context__ is not None:
+            root = root.__context__
+        raise UserError(f"{key}: {reason(root if isinstance(root, UserError) else error)}") from error
     return cast(dict[str, Any], plain)
 
 

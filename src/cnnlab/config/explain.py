@@ -15,6 +15,8 @@ from cnnlab.errors import did_you_mean, listed, reason
 # Nodes whose callables take more than conf/ lists.
 OPEN = ("trainer", "optimizer", "callbacks")
 NO_SUCH_KEY = r"Could not (?:override|append to config|delete from config)[^']*'([^']+)'"
+# Options that come with an extra.
+EXTRAS = {("hydra/launcher", "joblib"): "parallel"}
 Compose = Callable[..., DictConfig]
 
 
@@ -101,6 +103,8 @@ def _no_such_option(place: str, group: str, option: str, available: Sequence[str
     file = conf.conf_dir() / f"{place}.yaml"
     if place != "config" and file.exists():
         return f"{file}: its defaults name {group}/{option}, which is not there."
+    if extra := EXTRAS.get((group, option)):
+        return f"{group}={option}: it is not installed; pip install 'cnnlab[{extra}]' brings it."
     options = conf.groups().get(group, available)
     hint = did_you_mean(option, options)
     return f"{group}={option}: there is no such {group}{hint or '.'} There are {listed(option, options)}."

@@ -51,7 +51,7 @@ def graph(form: InputFormat, network: nn.Module) -> Any:  # noqa: ANN401 - a mes
     spec = form.spec
     example = torch.zeros((2, *spec.input_shape), dtype=DTYPES[spec.kind])
     program = torch.onnx.export(
-        network,
+        network.eval(),
         (example,),
         input_names=[INPUTS[spec.kind]],
         output_names=[OUTPUTS[spec.target]],

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from cnnlab.config.ranges import Share
+from cnnlab.config.ranges import NotNegative, Share
 from cnnlab.data.samples import Batch
 from cnnlab.data.spec import DataSpec, Kind
 from cnnlab.errors import UserError
@@ -75,6 +75,7 @@ class NetworkModule(pl.LightningModule):
         schedule: the learning rate's course; None keeps it.
         preprocess: fitted steps between raw data and network, see :class:`Preprocess`; ``auto`` is ``scale``
             for images, ``featurewise_std`` for tables, and nothing for texts.
+        zca_epsilon: added to the variances in the step ``zca``.
         loss: what is minimised; ``auto`` is cross-entropy for classes, the squared error for values.
         label_smoothing: see :class:`CrossEntropy`.
 
@@ -95,6 +96,7 @@ class NetworkModule(pl.LightningModule):
         optimizer: MakeOptimizer | None = None,
         schedule: Schedule | None = None,
         preprocess: Literal["auto"] | Sequence[Step] = "auto",
+        zca_epsilon: NotNegative = 0.0,
         loss: Loss = "auto",
         label_smoothing: Share = 0.0,
         **network: Any,  # noqa: ANN401 - checked by the network's own signature
@@ -105,7 +107,7 @@ class NetworkModule(pl.LightningModule):
         self.make_optimizer, self.schedule = optimizer, schedule
         self.objective = objective_for(spec, loss, label_smoothing)
         steps = self.automatic_steps[spec.kind] if preprocess == "auto" else preprocess
-        self.preprocess = Preprocess(spec.input_shape, list(steps))
+        self.preprocess = Preprocess(spec.input_shape, list(steps), zca_epsilon)
         self.network = self.make_network(replace(spec, input_shape=self.preprocess.output_shape), **network)
         self.epoch_rate = 0.0
         self.sums: dict[str, Sums] = {}

@@ -73,12 +73,14 @@ class Moments:
         return self.pairs - mixed - mixed.T + self.count * torch.outer(shift, shift)
 
 
-def whitening(products: Tensor, count: int) -> Tensor:
+def whitening(products: Tensor, count: int, epsilon: float = 0.0) -> Tensor:
     """Return Keras's ZCA matrix ``U diag(sqrt(n) / (s + 1e-6)) U^T``, with s the data's singular values.
 
     From the sum of products ``(features, features)`` of ``count`` centred samples, whose eigenvalues are the
     squares of s. Directions in which the samples do not vary are left out: Keras multiplies the rounding
-    error there by up to ``1e6 * sqrt(n)``.
+    error there by up to ``1e6 * sqrt(n)``. With an ``epsilon`` it is
+    ``U diag(1 / sqrt(s^2 / n + epsilon)) U^T``, as Keras had it in 2019: directions of less variance than
+    that are not brought up to the others.
 
     Examples:
         >>> whitening(torch.tensor([[16.0, 0.0], [0.0, 0.0]]), count=4)
@@ -86,6 +88,9 @@ def whitening(products: Tensor, count: int) -> Tensor:
                 [0.0000, 0.0000]])
     """
     values, vectors = torch.linalg.eigh(products)
+    if epsilon:
+        damped: Tensor = (vectors / (values.clamp(min=0) / count + epsilon).sqrt()) @ vectors.T
+        return damped
     noise = values[-1] * len(values) * torch.finfo(values.dtype).eps
     inverse = (values > noise) * count**0.5 / (values.clamp(min=0).sqrt() + EPSILON)
     matrix: Tensor = (vectors * inverse) @ vectors.T

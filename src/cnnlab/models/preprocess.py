@@ -109,6 +109,7 @@ class Preprocess(Fitted):
     Args:
         input_shape: shape of one sample, channels first.
         steps: names from :data:`PREPROCESS_STEPS`.
+        zca_epsilon: added to the variances in ``zca``, see :func:`~cnnlab.models.moments.whitening`.
 
     Raises:
         UserError: see :func:`checked_steps`.
@@ -130,8 +131,9 @@ class Preprocess(Fitted):
     offset: Tensor
     factor: Tensor
 
-    def __init__(self, input_shape: tuple[int, ...], steps: Sequence[str]) -> None:
+    def __init__(self, input_shape: tuple[int, ...], steps: Sequence[str], zca_epsilon: float = 0.0) -> None:
         super().__init__()
+        self.zca_epsilon = zca_epsilon
         self.input_shape = tuple(input_shape)
         self.steps = checked_steps(steps, self.input_shape)
         self.impute = Impute(self.input_shape[0]) if "impute" in self.steps else None
@@ -212,7 +214,7 @@ class Preprocess(Fitted):
         if "featurewise_std" in self.steps:
             self.std.copy_(moments.std.reshape(self.std.shape))
         if "zca" in self.steps:
-            self.zca_matrix.copy_(whitening(moments.centred_products, moments.count))
+            self.zca_matrix.copy_(whitening(moments.centred_products, moments.count, self.zca_epsilon))
         self.mark_fitted()
         self.restored()
 

@@ -20,9 +20,10 @@ from cnnlab.training.interruptions import Interruption
 __all__ = ["AtomicCheckpointIO", "BestAndLast", "Stopping", "followed", "load_weights"]
 
 AUTO = "auto"
+Direction = Literal["min", "max"]
 
 
-def followed(pl_module: pl.LightningModule) -> tuple[str, str]:
+def followed(pl_module: pl.LightningModule) -> tuple[str, Direction]:
     """Validation's name of what a module's objective is followed by, and which way is better."""
     objective = pl_module.objective
     if not isinstance(objective, Objective):

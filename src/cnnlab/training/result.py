@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.targets import locate
+from cnnlab.errors import UserError, reason
 from cnnlab.files import replacing, write_json
+from cnnlab.sealed import create, open_sealed, seal
 
 PACKAGES = ("cnnlab", "torch", "torchvision", "pytorch-lightning", "hydra-core", "torchmetrics", "numpy")
-Status = Literal["finished", "failed", "interrupted"]
+Status = Literal["finished", "failed", "interrupted", "pruned"]
 # Settings that say where things lie or how they are kept and shown, not what is computed.
 NOT_FINGERPRINTED = (
     *("data.root", "data.store", "data.memory", "data.verify", "data.watch_test"),
@@ -138,6 +140,28 @@ def write_predictions(
         rows: row of each sample in the stored split that the test set is taken from ``(n,)``.
         class_names: names of the classes; none where the targets are not classes.
     """
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        file["targets"], file["outputs"], file["rows"] = targets, outputs, rows
-        file["class_names"] = np.array(class_names, dtype=h5py.string_dtype())
+    with replacing(path) as temporary:
+        with create(temporary) as file:
+            file["targets"], file["outputs"], file["rows"] = targets, outputs, rows
+            file["class_names"] = np.array(class_names, dtype=h5py.string_dtype())
+        seal(temporary, {})
+
+
+def read_predictions(path: Path) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """Read targets and outputs, as :func:`write_predictions` has them.
+
+    Raises:
+        UserError: if there are none, or they are damaged.
+    """
+    try:
+        arrays = open_sealed(path).arrays
+        targets, outputs = arrays["targets"].read(), arrays["outputs"].read()
+        if outputs.dtype != np.float32 or len(targets) != len(outputs):
+            raise ValueError("targets and outputs do not fit each other")
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{path.parent}: this run has no {path.name}, since it has not come to its test."
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not the predictions of a run ({reason(error)}).") from error
+    return targets, outputs

@@ -16,7 +16,7 @@ from torch import nn
 
 from cnnlab.config.make import make
 from cnnlab.training.checkpoints import AtomicCheckpointIO
-from cnnlab.training.loggers import Row
+from cnnlab.training.metrics_csv import Row
 
 
 def has_bf16(accelerator: str) -> bool:
