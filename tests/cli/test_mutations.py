@@ -104,7 +104,8 @@ def typed_commands():
     for page in SOURCES:
         if page.name not in PROVED_ELSEWHERE:
             found |= {line.strip() for line in COMMAND.findall(page.read_text(encoding="utf-8"))}
-    return [words for line in sorted(found) if (words := split(line))]
+    # A launcher would train in processes of its own, and a search as often as it likes.
+    return [words for line in sorted(found) if (words := split(line)) and "hydra/" not in line]
 
 
 def split(line):
