@@ -1,5 +1,6 @@
 """Fixtures: golden arrays of Keras, a user's empty caches, and the real data sets where they are."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -60,3 +61,45 @@ def golden():
             return dict(arrays)
 
     return load
+
+
+@pytest.fixture
+def left(tmp_path):
+    """Leave a run folder as a training would, with figures that are made up; gives it as read."""
+    from cnnlab.study.runs import read_run
+    from cnnlab.training.folder import RESULT, RunFolder
+    from cnnlab.training.result import Result
+
+    def leave(name, told, val=0.5, test=0.5, *, status="finished", followed="val/accuracy", **said):
+        words = ["data.size=8", "model=linear", *told]
+        folder = tmp_path / "study" / name
+        RunFolder(folder).write_config(composed(words), words)
+        quantity = followed.partition("/")[2]
+        result = Result(
+            status=status,
+            val={quantity: val},
+            test={quantity: test},
+            followed=followed,
+            seconds=said.pop("seconds", 10.0),
+            parameters=said.pop("parameters", 650),
+            **said,
+        )
+        result.write(folder / RESULT)
+        return read_run(folder)
+
+    return leave
+
+
+def composed(words):
+    """Compose once for all runs that differ in single values, which takes most of the time."""
+    values = [word for word in words if "." in word.partition("=")[0] or word.startswith("seed=")]
+    cfg = compose_once(tuple(word for word in words if word not in values)).copy()
+    cfg.merge_with_dotlist(values)
+    return cfg
+
+
+@cache
+def compose_once(options):
+    from cnnlab.config.compose import compose
+
+    return compose(options)

@@ -30,6 +30,7 @@ def path(tmp_path: Path) -> Path:
     with create(path) as file:
         for name, array in ARRAYS.items():
             file[name] = array
+        file["again"] = file["deep"]
         file["words"] = np.array(["x", "yy"], h5py.string_dtype())
     seal(path, ABOUT)
     return path
@@ -38,7 +39,8 @@ def path(tmp_path: Path) -> Path:
 def test_what_is_sealed_comes_back(path: Path) -> None:
     opened = open_sealed(path)
     assert opened.about == ABOUT
-    assert opened.arrays.keys() == ARRAYS.keys()
+    assert opened.arrays.keys() == ARRAYS.keys() | {"again/wide", "again/one"}
+    np.testing.assert_array_equal(opened.arrays["again/wide"].read(), ARRAYS["deep/wide"])
     for name, array in ARRAYS.items():
         read = opened.arrays[name].read()
         assert (read.dtype, read.shape) == (array.dtype, array.shape)

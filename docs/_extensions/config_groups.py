@@ -18,6 +18,7 @@ PURPOSES = {
     "data": "The data set, how it is split, served and augmented.",
     "experiment": "Recipes. Each chooses options of the other groups and sets their values.",
     "hydra": "Where run folders and study folders go.",
+    "hydra/sweeper": "How the jobs of a study are chosen. Without it all combinations are run.",
     "logger": "What is written for viewers.",
     "model": "The network and its preprocessing.",
     "optimizer": "The rule that changes the weights.",
@@ -37,8 +38,8 @@ class Option:
     values: tuple[str, ...]
 
 
-def read_option(path: Path) -> Option:
-    """Read a YAML file of conf/.
+def read_option(path: Path, name: str) -> Option:
+    """Read a YAML file of conf/, which is chosen by this name.
 
     Raises:
         ValueError: if it does not begin with a comment that says what it is.
@@ -48,14 +49,14 @@ def read_option(path: Path) -> Option:
     overridden = [
         f"{key.removeprefix('override /')}: {name}" for entry in chosen for key, name in entry.items()
     ]
-    return Option(path.stem, meaning(path), (*overridden, *_flat(values)))
+    return Option(name, meaning(path), (*overridden, *_flat(values)))
 
 
 def read_groups() -> dict[str, list[Option]]:
     """Read every option that a user may choose, by group."""
     root = conf_dir()
     return {
-        group: [read_option(root / group / f"{name}.yaml") for name in names]
+        group: [read_option(root / group / f"{name}.yaml", name) for name in names]
         for group, names in groups().items()
     }
 
@@ -92,7 +93,10 @@ class ConfigGroups(SphinxDirective):
         for file in conf_dir().rglob("*.yaml"):
             self.env.note_dependency(str(file))
         default = chosen_by_default()
-        return [self._section(group, options, default[group]) for group, options in read_groups().items()]
+        return [
+            self._section(group, options, default.get(group, "none"))
+            for group, options in read_groups().items()
+        ]
 
     def _section(self, group: str, options: list[Option], default: str) -> nodes.section:
         section = nodes.section("", nodes.title("", group), ids=[f"group-{group}"], names=[group])

@@ -6,16 +6,21 @@ import sys
 from collections.abc import Sequence
 
 from cnnlab.config.allowing import allowing
+from cnnlab.config.typed import require_readable
 from cnnlab.errors import TrainingError, UserError, did_you_mean
 
 VERBS = {
     "train": "train a network, or with -m a study; the verb may be left out",
     "reproduce": "run the published results again and set ours beside them: reproduce [ROW ...] --seeds 3",
+    "compare": "set runs and studies side by side: compare RUN RUN ..., compare STUDY --by model.norm",
     "predict": "what a network says of files: predict RUN|EXPORT FILE|FOLDER ... --top 5",
     "evaluate": "test a network again, or on other data: evaluate RUN [data=...] [--part val]",
     "export": "a network as one file: export RUN --to h5|onnx|safetensors [FILE]",
     "resume": "go on with a run that was interrupted: resume RUN_FOLDER [trainer.max_epochs=30]",
-    "describe": "print a network's layers, shapes, parameters and FLOPs, without any data",
+    "describe": "print a network's layers, shapes, parameters and FLOPs, with --picture FILE its graph",
+    "figures": "draw a run's figures once more, all or some: figures RUN [NAME ...] [--to FOLDER] [--dark]",
+    "explain": "show which parts of an image speak for a class: explain RUN FILE|--test N ...",
+    "lr": "find a learning rate: draw the loss of a fresh network while the rate rises, suggest one",
     "data": "data list, data show NAME, data prepare NAME: look at data sets, prepare them",
 }
 # Behind these stand folders and files, which may have any name.
@@ -49,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone; nothing can be said to it any more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except MemoryError:
+        print("cnnlab: out of memory: smaller numbers in the settings need less.", file=sys.stderr)
+        return FAILED
     except OSError as error:  # a full disk, say
         print(f"cnnlab: {error}", file=sys.stderr)
         return FAILED
@@ -57,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
+    if words[:1] != ["predict"]:  # behind which stand files, of any name
+        require_readable(words)
     if any(word in ("-h", "--help") for word in words):
         from cnnlab.cli.help import help_text
 

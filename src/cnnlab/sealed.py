@@ -11,7 +11,7 @@ import math
 import os
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -195,18 +195,27 @@ def open_sealed(path: Path) -> SealedFile:
 def _places(hdf5: h5py.File) -> list[tuple[dict[str, Any], int]]:
     """Where each data set of plain numbers lies, as the index says it, and its size in bytes."""
     found: list[tuple[dict[str, Any], int]] = []
-
-    def note(name: str, node: object) -> None:
-        if not isinstance(node, h5py.Dataset) or node.dtype.str not in _PLAIN:
-            return
+    for name, node in _data_sets(hdf5, ""):
+        if node.dtype.str not in _PLAIN:
+            continue
         offset = node.id.get_offset() if node.size else USER_BLOCK
         if offset is None or node.chunks or node.external or node.is_virtual:
             raise ValueError(f"{name} is not stored in one piece inside the file")
         place = {"name": name, "dtype": node.dtype.str, "shape": node.shape, "offset": offset}
         found.append((place, node.nbytes))
-
-    hdf5.visititems(note)
     return found
+
+
+def _data_sets(group: h5py.Group, place: str) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Yield each data set by each of its names, of which h5py's own walk gives one only."""
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            continue
+        node = group[name]
+        if isinstance(node, h5py.Dataset):
+            yield f"{place}{name}", node
+        elif isinstance(node, h5py.Group):
+            yield from _data_sets(node, f"{place}{name}/")
 
 
 def _index(file: BinaryIO, size: int) -> tuple[bytes, int, int]:

@@ -1,7 +1,10 @@
+import csv
 import json
+import random
 
 import pytest
 import yaml
+from filelock import FileLock
 
 SMALL = ("data.size=8", "model=linear", "trainer=cpu", "trainer.max_epochs=1", "logger=none")
 
@@ -55,7 +58,7 @@ def test_a_job_that_fails_is_recorded_and_the_others_run(cnnlab, tmp_path):
 
 
 def test_a_bug_in_one_job_does_not_end_the_study(cnnlab, monkeypatch, tmp_path):
-    def broken(cfg, folder, told):
+    def broken(cfg, folder, **_):
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr("cnnlab.training.run.run", broken)
@@ -68,7 +71,7 @@ def test_a_bug_in_one_job_does_not_end_the_study(cnnlab, monkeypatch, tmp_path):
 
 
 def test_ctrl_c_ends_the_whole_study(cnnlab, monkeypatch):
-    def interrupted(cfg, folder, told):
+    def interrupted(cfg, folder, **_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("cnnlab.training.run.run", interrupted)
@@ -94,3 +97,39 @@ def test_a_mistake_in_any_job_is_found_before_the_first(cnnlab, tmp_path, words,
     assert err.count("\n") == 1
     assert job in err.partition(" (in the job ")[2].rstrip(")\n").split()
     assert not list(tmp_path.iterdir())
+
+
+def table(study):
+    with (study / "study.csv").open(newline="") as file:
+        return [
+            {key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)
+        ]
+
+
+def test_a_study_that_is_killed_and_started_again_ends_with_the_same_table(cnnlab, tmp_path, proofs, killed):
+    words = ("-m", *SMALL, "optimizer.lr=0.01,0.1", "seed=1,2" if proofs else "seed=1")
+    assert cnnlab(*words, "hydra.sweep.dir=whole")[0] == 0
+    again = (*words, "hydra.sweep.dir=broken")
+    moments = random.Random(0)
+    for _ in range(5 if proofs else 1):
+        killed(again, tmp_path / "broken", moments.uniform(0, 4))
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "broken").glob("*/result.json")}
+    assert cnnlab(*again)[0] == 0
+    assert table(tmp_path / "broken") == table(tmp_path / "whole")
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_finished_study_trains_nothing_anew(cnnlab, monkeypatch):
+    words = ("-m", *SMALL, "seed=1", "hydra.sweep.dir=study")
+    assert cnnlab(*words)[0] == 0
+    monkeypatch.setattr("cnnlab.training.run.run", None)
+    code, out, _ = cnnlab(*words)
+    assert code == 0
+    assert "job 1/1: finished before" in out
+
+
+def test_a_study_held_by_another_process_is_left_alone(cnnlab, tmp_path):
+    with FileLock(tmp_path / ".lock"):
+        code, out, err = cnnlab("-m", *SMALL, "seed=1,2", f"hydra.sweep.dir={tmp_path}")
+    assert (code, out) == (2, "")
+    assert "another process runs a study there" in err

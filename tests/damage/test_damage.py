@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 WORKER = Path(__file__).with_name("worker.py")
-SEALED = ("store", "features")  # each byte is under a checksum
+SEALED = ("store", "features", "predictions", "export.h5")  # each byte is under a checksum
 SOME, ALL = 50, 500  # damages of a kind
 
 

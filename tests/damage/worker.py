@@ -4,6 +4,7 @@ Run as ``worker.py FOLDER COUNT KIND ...``; it prints one JSON line per kind. Se
 """
 
 import gzip
+import importlib.util
 import io
 import json
 import os
@@ -25,16 +26,21 @@ from cnnlab.data.birds import BIRD_CLASSES, list_birds
 from cnnlab.data.cifar import CIFAR10_CLASSES, read_cifar
 from cnnlab.data.csvfile import read_csv
 from cnnlab.data.decoding import Picture, decode_into
+from cnnlab.data.input_format import InputFormat
 from cnnlab.data.mnist import read_idx
 from cnnlab.data.reviews import encode_reviews, read_reviews
+from cnnlab.data.spec import DataSpec
 from cnnlab.data.store import open_store
 from cnnlab.data.store_writer import StoreWriter
 from cnnlab.errors import UserError
+from cnnlab.export.loading import load as load_network
 from cnnlab.models.pretrained import read as read_pretrained
 from cnnlab.sealed import BrokenSeal, create, open_sealed, seal
 from cnnlab.study.record import CaseRecord, Curves, Record
-from cnnlab.training.checkpoints import load_weights
+from cnnlab.training.checkpoint_files import load_weights
 from cnnlab.training.folder import RunFolder
+from cnnlab.training.loggers import EpochRecords
+from cnnlab.training.result import read_predictions, write_predictions
 
 MEMORY = 2 << 30  # bytes beyond what the imports take
 SECONDS = 10  # of the processor, for one file
@@ -243,6 +249,60 @@ def read_result(path: Path) -> None:
     assert isinstance(RunFolder(path.parent).result(), dict)
 
 
+def made_predictions(path: Path) -> None:
+    outputs = np.full((20, 3), 1 / 3, np.float32)
+    targets, rows = DRAWS.integers(0, 3, 20), np.arange(20)
+    write_predictions(path, targets=targets, outputs=outputs, rows=rows, class_names=("a", "b", "c"))
+
+
+def read_predictions_file(path: Path) -> None:
+    targets, outputs = read_predictions(path)
+    assert (targets.shape, outputs.shape) == ((20,), (20, 3))
+
+
+def made_metrics(path: Path) -> None:
+    rows = [f"{epoch},{1 / epoch},{epoch / 10},{epoch * 1.5}" for epoch in range(1, 6)]
+    path.write_text("\n".join(["epoch,train/loss,val/accuracy,seconds", *rows, ""]))
+
+
+def read_metrics(path: Path) -> None:
+    records = EpochRecords(path)
+    records.restore(5, 7.5, {})
+    assert [row["epoch"] for row in records.rows] == [1, 2, 3, 4, 5]
+
+
+def made_input_format(path: Path) -> None:
+    spec = DataSpec("digits", "image", (1, 8, 8), "classes", 10, tuple("0123456789"))
+    RunFolder(path.parent).write_input_format(InputFormat(spec=spec))
+
+
+def read_input_format(path: Path) -> None:
+    assert len(RunFolder(path.parent).input_format().spec.input_shape) == 3
+
+
+def made_export(path: Path) -> None:
+    """Export a run of one epoch on the exclusive or."""
+    from cnnlab.cli.export import main as export
+    from cnnlab.config.compose import compose
+    from cnnlab.training.run import run
+
+    settings = [
+        "data=xor",
+        "model=mlp",
+        "model.hidden=[3]",
+        "trainer=cpu",
+        "trainer.max_epochs=1",
+        "logger=none",
+    ]
+    run(compose(settings), path.parent / "run")
+    export([str(path.parent / "run"), str(path)])
+
+
+def read_export(path: Path) -> None:
+    predicted = load_network(path).predict(np.array([[0, 1], [1, 1]], np.float32))
+    assert (predicted.shape, predicted.dtype) == ((2, 2), np.float32)
+
+
 def made_record(path: Path) -> None:
     case = CaseRecord(["seed=1"], "ab", [0.5, 0.6], [], [1.0, 2.0], [3, 3], [0.1, 0.2], 7)
     case.curves = Curves([1, 2], {"train/loss": [1.0, 0.5]}, {})
@@ -280,6 +340,14 @@ KINDS = {
     "config": Kind("config.yaml", made_run, read_config),
     "overrides": Kind("overrides.yaml", made_run, read_overrides),
     "result": Kind("result.json", made_run, read_result),
+    "predictions": Kind("predictions.h5", made_predictions, read_predictions_file),
+    "metrics": Kind("metrics.csv", made_metrics, read_metrics),
+    "input format": Kind("data.json", made_input_format, read_input_format),
+    **{
+        f"export.{x}": Kind(f"network.{x}", made_export, read_export)
+        for x, package in (("h5", "h5py"), ("safetensors", "safetensors"), ("onnx", "onnxruntime"))
+        if importlib.util.find_spec(package)
+    },
     "record": Kind("row.json", made_record, read_record),
 }
 

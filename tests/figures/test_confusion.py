@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from cnnlab.figures.confusion import confusion_matrix, most_confused
+from cnnlab.figures.confusion import confused_bars, confusion_matrix, confusions_in_words, most_confused
 
 COUNTS = np.array([[999, 1, 0], [20, 60, 20], [0, 0, 0]])
 NAMES = ["cat", "do$g$", "fox"]
@@ -31,6 +31,26 @@ def test_cells_hold_count_and_percentage_at_their_place() -> None:
         (1, 1): "60\n60.0%",
         (1, 2): "20\n20.0%",
     }
+
+
+def test_a_plain_matrix_is_of_counts() -> None:
+    figure = confusion_matrix(COUNTS, NAMES, of="counts")
+    axes, bar = figure.axes
+    shown = axes.images[0].get_array()
+    assert shown is not None
+    assert_allclose(shown[:2], COUNTS[:2])
+    assert np.ma.getmaskarray(shown)[2].all()
+    assert [text.get_text() for text in axes.texts] == ["999", "1", "20", "60", "20"]
+    assert bar.get_ylabel() == "number of samples"
+    assert axes.images[0].norm.vmax == 999
+
+
+def test_mistakes_are_said_in_words_and_drawn_as_bars() -> None:
+    words = ["do$g$ taken for cat: 20 of 100 (20.0%)", "do$g$ taken for fox: 20 of 100 (20.0%)"]
+    assert confusions_in_words(COUNTS, NAMES, n=2) == words
+    axes = confused_bars(COUNTS, NAMES).axes[0]
+    assert [bar.get_width() for bar in axes.patches] == [20, 20, 1]  # type: ignore[attr-defined]
+    assert [text.get_text() for text in axes.texts][:2] == words
 
 
 def test_a_percentage_too_small_to_write_is_not_nought() -> None:

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlab.figures.images import CELL, GAP, HEADING_HEIGHT, NAME_WIDTH, TITLE_HEIGHT, image_grid, image_rows
+from cnnlab.figures.images import (
+    CELL,
+    GAP,
+    HEADING_HEIGHT,
+    NAME_WIDTH,
+    TITLE_HEIGHT,
+    captioned_rows,
+    image_grid,
+    image_rows,
+)
 from cnnlab.figures.style import save
 
 
@@ -35,7 +44,7 @@ def test_titles_stand_above_their_images_in_order() -> None:
     assert [text.get_text() for text in axes.texts] == ["cat", "dog", "a $ b", "a name far to…"]
     for text, image in zip(axes.texts, axes.images, strict=True):
         left, right, _, top = image.get_extent()
-        assert text.get_position() == ((left + right) / 2, top - 5)
+        assert text.get_position() == ((left + right) / 2, top - 6)
     axes.get_figure(root=True).draw_without_rendering()  # type: ignore[union-attr]
 
 
@@ -92,3 +101,31 @@ def test_rows_that_are_not_of_one_shape_are_told() -> None:
         image_rows({})
     with pytest.raises(ValueError, match="images are uint8 of shape"):
         image_rows({"a": np.zeros((1, 4, 4, 1))})
+
+
+def test_titles_of_several_lines_do_not_meet_an_image_or_each_other() -> None:
+    figure = image_grid(random_images(8, 32, 32, 3), ["automobile\n→ automobile\n100.0%"] * 8, 4, title="all")
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    boxes = [text.get_window_extent() for text in axes.texts]
+    images = [image.get_window_extent() for image in axes.images]
+    assert not any(box.overlaps(image) for box in boxes for image in images)
+    assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
+
+
+def test_rows_stand_below_their_sentences(tmp_path: Path) -> None:
+    rows = {
+        "cat taken for dog: 3 of 9": random_images(3, 32, 32, 1),
+        "dog for cat": random_images(1, 32, 32, 1),
+    }
+    figure = captioned_rows(rows, title="mistakes")
+    page = np.asarray(Image.open(save(figure, tmp_path / "rows.png")).convert("RGB"))
+    line = TITLE_HEIGHT + GAP + CELL + GAP
+    for row, images in enumerate(rows.values()):
+        for column, image in enumerate(images):
+            top = HEADING_HEIGHT + row * line + TITLE_HEIGHT + GAP
+            left = GAP + column * (CELL + GAP)
+            expected = np.broadcast_to(image, (32, 32, 3)).repeat(4, axis=0).repeat(4, axis=1)
+            np.testing.assert_array_equal(page[top : top + CELL, left : left + CELL], expected)
+    with pytest.raises(ValueError, match="of one size"):
+        captioned_rows({"a": random_images(1, 8, 8, 1), "b": random_images(1, 9, 9, 1)})

@@ -1,10 +1,15 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
-from cnnlab.figures.style import new_figure, save
+from cnnlab.figures.confusion import confusion_matrix
+from cnnlab.figures.curves import learning_curves
+from cnnlab.figures.style import darken, new_figure, pixels, save
 
 
 def test_save_writes_a_png_of_the_figures_size_and_nothing_else(tmp_path: Path) -> None:
@@ -24,14 +29,72 @@ def test_save_replaces_what_was_there(tmp_path: Path) -> None:
 def test_a_failing_save_leaves_the_old_file_and_no_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full_disk(self: Figure, target: Path, **options: object) -> None:
+    def full_disk(self: Image.Image, target: Path, **options: object) -> None:
         target.write_bytes(b"\x89PNG half of it")
         raise OSError("no space left on device")
 
     path = tmp_path / "curves.png"
     path.write_bytes(b"old")
-    monkeypatch.setattr(Figure, "savefig", full_disk)
+    monkeypatch.setattr(Image.Image, "save", full_disk)
     with pytest.raises(OSError, match="no space left"):
         save(new_figure(1, 1), path)
     assert path.read_bytes() == b"old"
     assert [file.name for file in tmp_path.iterdir()] == ["curves.png"]
+
+
+def drawn() -> Figure:
+    history = {
+        "epoch": [1, 2, 3],
+        "train/loss": [3.0, 2.0, 1.0],
+        "val/loss": [3.0, 2.5, 2.0],
+        "train/accuracy": [0.1, 0.5, 0.6],
+        "lr": [0.1, 0.2, 0.1],
+    }
+    return learning_curves(history, best_epoch=2, title="curves")
+
+
+def test_pixels_are_what_matplotlib_itself_saves(tmp_path: Path) -> None:
+    found = pixels(drawn())
+    drawn().savefig(tmp_path / "own.png")
+    np.testing.assert_array_equal(found, np.asarray(Image.open(tmp_path / "own.png").convert("RGB")))
+
+
+def test_a_change_is_drawn_anew() -> None:
+    figure = drawn()
+    before = pixels(figure)
+    figure.axes[0].set_ylabel("another")
+    assert (pixels(figure) != before).any()
+
+
+def luminance(color: tuple[float, ...]) -> float:
+    """Relative luminance as the Web Content Accessibility Guidelines 2.2 define it."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color[:3]]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_texts_and_lines_stand_out_from_their_page(dark: bool) -> None:
+    figure = drawn()
+    figure.draw_without_rendering()
+    if dark:
+        darken(figure)
+    page = to_rgb(figure.get_facecolor())
+    assert (luminance(page) < 0.05) == dark
+    texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text()]
+    assert min(contrast(to_rgb(text.get_color()), page) for text in texts) > 7
+    # 3 to 1 is what the guidelines ask of graphics.
+    lines = [line for axes in figure.axes for line in axes.lines]
+    assert min(contrast(to_rgb(line.get_color()), page) for line in lines) > 3
+
+
+def test_a_dark_page_leaves_the_cells_as_they_are() -> None:
+    figure = confusion_matrix(np.array([[9, 1], [0, 10]]))
+    before = [text.get_color() for text in figure.axes[0].texts]
+    darken(figure)
+    assert [text.get_color() for text in figure.axes[0].texts] == before
+    assert luminance(to_rgb(figure.axes[0].get_xticklabels()[0].get_color())) > 0.5

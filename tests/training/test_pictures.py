@@ -18,9 +18,10 @@ from cnnlab.config.compose import compose
 from cnnlab.data import tables
 from cnnlab.data.digits import read_digits
 from cnnlab.figures.images import CELL, GAP, HEADING_HEIGHT, NAME_WIDTH
+from cnnlab.training.build import build
 from cnnlab.training.checkpoints import BestAndLast
-from cnnlab.training.pictures import first_batch, of_the_test
-from cnnlab.training.run import build, run
+from cnnlab.training.pictures import Outcome, first_batch
+from cnnlab.training.run import run
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +130,14 @@ def test_tensorboard_has_the_noisy_batch_and_the_picture(denoised):
     _, folder, _ = denoised
     events = EventAccumulator(str(folder / "tensorboard"), size_guidance={"images": 0})
     events.Reload()
-    assert set(events.Tags()["images"]) == {"first batch", "denoised", "learning curves"}
+    assert set(events.Tags()["images"]) == {
+        "first batch",
+        "denoised",
+        "learning curves",
+        "responses",
+        "first layer filters",
+        "last layer filters",
+    }
 
 
 def test_a_dense_network_takes_noise_off_too(mnist, tmp_path):
@@ -185,24 +193,30 @@ def test_values_are_saved_and_drawn(tmp_path):
     assert result.test["rmse"] == pytest.approx(root_mean_squared_error(found["targets"], found["outputs"]))
     assert result.test["r2"] == pytest.approx(r2_score(found["targets"], found["outputs"]))
     figures = sorted(path.name for path in (tmp_path / "figures").iterdir())
-    assert figures == ["learning_curves.png", "predicted_against_true.png", "target_against_features.png"]
+    assert figures == [
+        "learning_curves.png",
+        "predicted_against_true.png",
+        "residuals.png",
+        "target_against_features.png",
+    ]
 
 
 def drawn_for(*words):
     """Data, and the figures of a network that is right about everything but its first sample."""
-    data, _ = build(compose(list(words)))
+    data, model = build(compose(list(words)))
     data.prepare_data()
     data.setup()
     targets = data.samples("test" if "test" in data.read else "train").targets
     targets = targets[torch.from_numpy(data.splits.test.rows)]
     outputs = targets.clone()
     outputs[0] += 1
-    return data, of_the_test(data, targets, outputs, title="Test")
+    drawings = Outcome(data, model, targets, outputs, {}, title="test").drawings()
+    return data, {name: draw() for name, draw in drawings.items()}
 
 
 def test_prices_stand_against_each_feature_in_its_own_units():
     data, figures = drawn_for("data=boston", "model=linear")
-    assert list(figures) == ["predicted against true", "target against features"]
+    assert list(figures) == ["predicted against true", "residuals", "target against features"]
     panels = figures["target against features"].axes
     assert [axes.get_xlabel() for axes in panels] == list(data.spec.feature_names)
     assert panels[0].get_ylabel() == "MEDV"

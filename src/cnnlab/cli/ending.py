@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cnnlab.cli.summary import show
-from cnnlab.errors import TrainingError, UserError
+from cnnlab.errors import Pruned, TrainingError, UserError
 from cnnlab.training.folder import RunFolder
 from cnnlab.training.result import Result
 
@@ -25,6 +25,9 @@ def ended(train: Callable[[], Result], folder: Path) -> Result:
     """
     try:
         result = train()
+    except Pruned as error:
+        log.info("%s", error)
+        raise
     except Exception as error:
         log.error("failed: %s", error, exc_info=not isinstance(error, (UserError, TrainingError)))
         raise

@@ -8,6 +8,7 @@ EXAMPLES = {
     "data": "data=cifar100 data.classes=25 data.augment.horizontal_flip=true",
     "experiment": "experiment=fashion_2_blocks",
     "hydra": "hydra.run.dir=outputs/my_run",
+    "hydra/sweeper": "-m hydra/sweeper=search 'optimizer.lr=interval(0.01,0.1)'",
     "logger": "logger=none",
     "model": "model=deep_cnn model.kernel_size=5",
     "optimizer": "optimizer=sgd optimizer.lr=0.05",
@@ -41,7 +42,7 @@ def help_text() -> str:
 
 
 def _wrapped(group: str, options: list[str]) -> list[str]:
-    lines, line = [], f"  {group:<12}"
+    lines, line = [], f"  {group + ' ':<12}"
     for i, option in enumerate(options):
         word = option + (", " if i + 1 < len(options) else "")
         if len(line) + len(word) > WIDTH:

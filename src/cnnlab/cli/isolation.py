@@ -4,7 +4,8 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
@@ -39,3 +40,10 @@ def isolated(words: Sequence[str]) -> Iterator[None]:
         if full is not None:
             os.environ["HYDRA_FULL_ERROR"] = full
         HydraConfig.instance().cfg = None
+
+
+@contextmanager
+def said_into(path: Path) -> Iterator[None]:
+    """Write to a file what would be printed."""
+    with path.open("w", encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
+        yield

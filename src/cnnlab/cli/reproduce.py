@@ -1,7 +1,6 @@
 """``reproduce``: the published results, run again and set beside ours."""
 
 import argparse
-import contextlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from cnnlab.cli.arguments import Arguments
+from cnnlab.cli.isolation import said_into
 from cnnlab.config.conf import conf_dir
 from cnnlab.errors import UserError
 from cnnlab.study.record import Record
@@ -102,8 +102,7 @@ def train(cfg: DictConfig, folder: Path) -> None:
     # An earlier result beside a later half of a training would be taken for its result.
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    screen = (folder / "screen.log").open("w", encoding="utf-8")
-    with screen as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+    with said_into(folder / "screen.log"):
         run(cfg, folder)
 
 

@@ -1,33 +1,32 @@
 """``train``: one run, or with ``-m`` a study of many."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from cnnlab.cli.isolation import isolated
+from cnnlab.cli.job import Task
+from cnnlab.cli.study import held, study_folder, sum_up, told_folder
 from cnnlab.config import conf
 from cnnlab.config.compose import CONFIG_NAME, REFUSALS, compose, expand
 from cnnlab.config.explain import explain
 from cnnlab.config.launching import compose_job
 from cnnlab.config.resolvers import register_resolvers
-from cnnlab.errors import TrainingError, UserError, did_you_mean
+from cnnlab.errors import UserError, did_you_mean
+from cnnlab.study.space import is_search, read_space
 
 MISTAKE = 2
+FAILURES = ".failures"
 # Hydra's flags that would read a config from elsewhere than it was checked.
 REFUSED_FLAGS = ("config_name", "config_path", "config_dir", "experimental_rerun")
 # Settings that say where things lie, which name no folder.
 PLACES = ("data.root", "data.store", "data.path")
-log = logging.getLogger("cnnlab")
 
 
 def main(words: Sequence[str]) -> int:
@@ -44,19 +43,52 @@ def main(words: Sequence[str]) -> int:
     """
     arguments = _parse(words)
     jobs = [] if _only_shows(arguments) else check_jobs(arguments.overrides, multirun=arguments.multirun)
-    failures: list[Exception] = []
-
-    def task(cfg: DictConfig) -> float | None:
-        # What is raised here, Hydra would print in its own way.
-        try:
-            return run_job(cfg, len(jobs))
-        except Exception as error:
-            failures.append(error)
-            return None
-
     register_resolvers()
+    if arguments.multirun and jobs:
+        return _study(words, arguments, jobs)
+    task = Task(jobs=1)
+    code = _call_hydra(task, words, arguments)
+    if task.error is not None:
+        raise task.error
+    return code
+
+
+def _study(words: Sequence[str], arguments: argparse.Namespace, jobs: Sequence[Sequence[str]]) -> int:
+    """Run all jobs in the study's folder, then sum them up and say what failed."""
+    folder = study_folder(jobs[0])
+    with held(folder):
+        task = Task(number_of_jobs(arguments.overrides, jobs), failures=folder / FAILURES)
+        try:
+            _call_hydra(task, words, arguments, further=[*naming(jobs), told_folder(folder)])
+            failures = task.said()
+        finally:
+            (folder / FAILURES).unlink(missing_ok=True)
+        finished = sum_up(folder)
+    for failure in failures:
+        print(f"cnnlab: {failure}", file=sys.stderr)
+    # A search learns from its failures, too.
+    return 1 if failures and not (finished and is_search(arguments.overrides)) else 0
+
+
+def number_of_jobs(overrides: Sequence[str], jobs: Sequence[Sequence[str]]) -> int:
+    """How many jobs a study will have; of a search, of which only the corners are known, as asked for."""
+    if not is_search(overrides):
+        return len(jobs)
+
+    from cnnlab.study.search import SearchSettings, import_optuna
+
+    import_optuna()
+    return SearchSettings.read(compose(jobs[0], with_hydra=True).hydra.sweeper).total(read_space(overrides))
+
+
+def _call_hydra(
+    task: Task, words: Sequence[str], arguments: argparse.Namespace, further: Sequence[str] = ()
+) -> int:
+    """Let Hydra read the words and call the task."""
     run = hydra.main(config_path=str(conf.conf_dir()), config_name=CONFIG_NAME, version_base="1.3")(task)
-    with isolated([*words, *(naming(jobs) if arguments.multirun and jobs else [])]):
+    # argparse takes what stands behind a flag for the flag's.
+    flags = [word for word in words if word not in arguments.overrides]
+    with isolated([*arguments.overrides, *further, *flags]):
         try:
             run()
         except SystemExit as error:
@@ -67,11 +99,7 @@ def main(words: Sequence[str]) -> int:
             raise UserError(explain(error, arguments.overrides, compose)) from error
         except OSError as error:  # of Hydra itself, since those of a job are kept
             raise UserError(f"{error.filename}: the folder cannot be made ({error.strerror}).") from error
-    if failures and not arguments.multirun:
-        raise failures[0]
-    for failure in failures:
-        print(f"cnnlab: {failure}", file=sys.stderr)
-    return 1 if failures else 0
+    return 0
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
@@ -81,7 +109,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         raise UserError(f"{' '.join(words)}: {message}; --help shows what can be typed.")
 
     parser.error = refuse  # type: ignore[method-assign]
-    arguments, unknown = parser.parse_known_args(list(words))
+    arguments, unknown = parser.parse_known_intermixed_args(list(words))
     if unknown:
         near = did_you_mean(unknown[0], [*parser._option_string_actions, "--version"])
         raise UserError(f"{unknown[0]}: there is no such flag{near or ';'} --help shows what can be typed.")
@@ -118,7 +146,10 @@ def check_jobs(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
     Raises:
         UserError: for the first mistake; in a study it names the job.
     """
-    jobs = expand(overrides) if multirun else [list(overrides)]
+    if multirun and is_search(overrides):
+        jobs = read_space(overrides).corners()
+    else:
+        jobs = expand(overrides) if multirun else [list(overrides)]
     configs = []
     for job in jobs:
         with _named(job, multirun):
@@ -136,8 +167,9 @@ def check_jobs(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
 
 def _one_device(cfg: DictConfig) -> None:
     """Refuse several devices in a study: the processes of a job would each start the study anew."""
-    if cfg.trainer.devices not in (1, "auto") or "ddp" in str(cfg.trainer.strategy):
-        raise UserError(f"trainer.devices={cfg.trainer.devices}: several devices do not go with -m.")
+    devices = cfg.trainer.get("devices", "auto")
+    if devices not in (1, "auto") or "ddp" in str(cfg.trainer.get("strategy")):
+        raise UserError(f"trainer.devices={devices}: several devices do not go with -m.")
 
 
 @contextmanager
@@ -148,39 +180,3 @@ def _named(job: Sequence[str], multirun: bool) -> Iterator[None]:
         if not multirun:
             raise
         raise UserError(f"{error} (in the job {' '.join(job)})") from error
-
-
-def run_job(cfg: DictConfig, jobs: int) -> float | None:
-    """Run one job in the folder that Hydra gives it.
-
-    Args:
-        cfg: the job's config.
-        jobs: how many the study has.
-
-    Returns:
-        Validation's monitored metric, for sweepers that optimise.
-
-    Raises:
-        TrainingError: if a job of a study fails, for whatever reason; it names the job.
-    """
-    state = HydraConfig.get()
-    folder = Path(state.runtime.output_dir)
-    study = state.mode == RunMode.MULTIRUN
-    if study:
-        print(f"job {state.job.num + 1}/{jobs}: {' '.join(state.overrides.task)}", flush=True)
-    log.info("started: %s", " ".join(state.overrides.task) or "without overrides")
-
-    from cnnlab.cli.ending import ended
-    from cnnlab.training.run import run
-
-    try:
-        result = ended(lambda: run(cfg, folder, told=state.overrides.task), folder)
-    except Exception as error:
-        if not study:
-            raise
-        expected = isinstance(error, (UserError, TrainingError))
-        sentence = str(error) if expected else f"{type(error).__name__}: {error}"
-        raise TrainingError(
-            f"job {state.job.num + 1}/{jobs} failed: {sentence.rstrip('.')}. Its folder is {folder}"
-        ) from error
-    return result.val.get((result.followed or "").removeprefix("val/"))

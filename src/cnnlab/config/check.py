@@ -24,6 +24,7 @@ CALLED = ("data", "model", "optimizer", "schedule", "trainer")
 COLLECTIONS = ("callbacks", "logger")
 NEEDED = ("callbacks.checkpoint",)
 SINGLE_VALUES = ("seed",)
+SINGLE_MEMBERS = ("callbacks.on_nan",)  # may be left out
 PARTIAL = ("optimizer",)
 # What the code supplies where a node is called; a config may not set it.
 SUPPLIED = {
@@ -64,7 +65,10 @@ def _resolved(cfg: DictConfig) -> dict[str, Any]:
         key = getattr(error, "full_key", None) or "config"
         if isinstance(error, MissingMandatoryValue):
             raise UserError(f"{key}: needs a value; say {key}=...") from error
-        raise UserError(f"{key}: {reason(error.__cause__ or error)}") from error
+        root: BaseException = error
+        while root.__context__ is not None:
+            root = root.__context__
+        raise UserError(f"{key}: {reason(root if isinstance(root, UserError) else error)}") from error
     return cast(dict[str, Any], plain)
 
 
@@ -75,7 +79,9 @@ def _nodes(plain: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for key in COLLECTIONS:
         members = _mapping(key, plain.get(key))
         for name, node in members.items():
-            if node is not None:
+            if f"{key}.{name}" in SINGLE_MEMBERS:
+                require(f"{key}.{name}", node, LIMITS[f"{key}.{name}"])
+            elif node is not None:
                 yield f"{key}.{name}", _mapping(f"{key}.{name}", node)
     for path in NEEDED:
         group, _, name = path.partition(".")

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+HYDRA = "hydra"
+
 
 def conf_dir() -> Path:
     """Folder of the configuration: inside the installed package, or at the top of a checkout."""
@@ -35,12 +37,20 @@ def groups() -> dict[str, list[str]]:
         True
     """
     root = conf_dir()
-    return {
-        folder.name: sorted(
-            str(file.relative_to(folder).with_suffix(""))
-            for file in folder.rglob("*.yaml")
-            if not file.name.startswith("_")
-        )
-        for folder in sorted(root.iterdir())
-        if folder.is_dir()
+    hydra = root / HYDRA
+    own = [folder for folder in root.iterdir() if folder.is_dir() and folder != hydra]
+    # What else lies in conf/hydra are groups of Hydra's.
+    of_hydra = [folder for folder in hydra.iterdir() if folder.is_dir()]
+    found = {folder.name: _options(folder, "**/*.yaml") for folder in own} | {
+        HYDRA: _options(hydra, "*.yaml")
     }
+    found |= {f"{HYDRA}/{folder.name}": _options(folder, "*.yaml") for folder in of_hydra}
+    return dict(sorted(found.items()))
+
+
+def _options(folder: Path, pattern: str) -> list[str]:
+    return sorted(
+        str(file.relative_to(folder).with_suffix(""))
+        for file in folder.glob(pattern)
+        if not file.name.startswith("_")
+    )

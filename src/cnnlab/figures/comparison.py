@@ -13,6 +13,9 @@ from cnnlab.figures.style import BLUE, GREEN, GREY, TEXT_SIZE, TITLE_SIZE, VERMI
 # The rest of Okabe and Ito's colours, for more than three lines.
 COLORS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", GREY)
 DASHES = ("-", "--", ":", "-.")
+# Five to four dashes: twenty lines are told apart without their colours.
+MARKERS = ("o", "s", "^", "D", "v")
+MARKS_ON_LONG_CURVES = 8
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,19 @@ def _draw(axes: Axes, curve: Curve, label: str, position: int) -> None:
         color=color,
         linestyle=DASHES[position % len(DASHES)],
         linewidth=1.5,
-        marker="o" if there.sum() <= 12 else None,
-        markersize=3.5,
+        marker=MARKERS[position % len(MARKERS)],
+        markevery=_marked(int(there.sum()), position),
+        markersize=4.5,
         label=label,
     )
     if len(curve.sd):
         sd = np.asarray(curve.sd, np.float64)[there]
         axes.fill_between(x[there], mean[there] - sd, mean[there] + sd, color=color, alpha=0.18, linewidth=0)
+
+
+def _marked(number: int, position: int) -> int | tuple[int, int]:
+    """Mark each point of a short curve; of a long one a few, at other places than on the curves beside it."""
+    if number <= 12:
+        return 1
+    step = -(-number // MARKS_ON_LONG_CURVES)
+    return position * step // len(MARKERS) % step, step

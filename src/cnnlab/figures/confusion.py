@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib import colormaps
@@ -10,26 +10,43 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from cnnlab.figures.style import BLACK, TEXT_SIZE, TICK_SIZE, TITLE_SIZE, new_figure, shorten
+from cnnlab.figures.style import (
+    BLACK,
+    BLUE,
+    TEXT_SIZE,
+    TICK_SIZE,
+    TITLE_SIZE,
+    new_figure,
+    quiet_axes,
+    shorten,
+)
 
 TEXT_UP_TO = 20  # classes; smaller cells cannot hold a readable number
 NAMES_UP_TO = 100  # classes; beyond, names would overlap and some are left out
 NAME_LENGTH = 20  # characters
+MOST_PAIRS = 10
 POINTS_PER_INCH = 72
 CHARACTER_WIDTH = 0.66  # of the font's size
 
 
-def confusion_matrix(counts: NDArray[Any], class_names: Sequence[str] = (), *, title: str = "") -> Figure:
-    r"""Draw a confusion matrix, coloured by the share of each true class.
+Of = Literal["shares", "counts"]
 
-    Colours follow the square root of the share, so that rare mistakes are seen beside a strong diagonal.
+
+def confusion_matrix(
+    counts: NDArray[Any], class_names: Sequence[str] = (), *, of: Of = "shares", title: str = ""
+) -> Figure:
+    r"""Draw a confusion matrix: normalised, by the share of each true class, or plain, by the count.
+
+    Colours follow the square root, so that rare mistakes are seen beside a strong diagonal.
     A class without a sample is a grey row.
 
     Args:
         counts: shape (K, K), not negative; ``counts[true, predicted]`` samples.
         class_names: K names; empty for the classes' numbers.
+        of: what is coloured: ``shares``, with count and share in each cell, or ``counts`` alone.
         title: what stands above the matrix.
 
     Raises:
@@ -47,19 +64,23 @@ def confusion_matrix(counts: NDArray[Any], class_names: Sequence[str] = (), *, t
     enlarged = max(1.0, side / 9.0)  # a large matrix is seen from further away, its labels with it
     figure = new_figure(side + 2.6, side + 1.6)
     axes = figure.subplots()
+    shares = 100.0 * _shares(counts)
+    most = 100.0 if of == "shares" else max(float(counts.max()), 1.0)
     image = axes.imshow(
-        np.ma.masked_invalid(100.0 * _shares(counts)),
+        np.ma.masked_invalid(shares if of == "shares" else np.where(np.isnan(shares), np.nan, counts)),
         cmap=colormaps["Blues"].with_extremes(bad="0.85"),
-        norm=PowerNorm(0.5, vmin=0.0, vmax=100.0),
+        norm=PowerNorm(0.5, vmin=0.0, vmax=most),
         interpolation="nearest",
     )
     _name_ticks(axes, names, side)
     axes.set_xlabel("predicted class", fontsize=TEXT_SIZE * enlarged)
     axes.set_ylabel("true class", fontsize=TEXT_SIZE * enlarged)
     if classes <= TEXT_UP_TO:
-        _write_cells(axes, image, counts, cell=side / classes)
-    bar = figure.colorbar(image, ax=axes, ticks=[0, 1, 5, 20, 50, 100], shrink=0.9, pad=0.02)
-    bar.set_label("share of the true class (%)", fontsize=TEXT_SIZE * enlarged)
+        _write_cells(axes, image, counts, cell=side / classes, with_shares=of == "shares")
+    ticks = [0, 1, 5, 20, 50, 100] if of == "shares" else MaxNLocator(5, integer=True)
+    bar = figure.colorbar(image, ax=axes, ticks=ticks, shrink=0.9, pad=0.02)
+    label = "share of the true class (%)" if of == "shares" else "number of samples"
+    bar.set_label(label, fontsize=TEXT_SIZE * enlarged)
     bar.ax.tick_params(labelsize=TICK_SIZE * enlarged)
     bar.outline.set_visible(False)
     if title:
@@ -90,6 +111,55 @@ def most_confused(
     # Of equally many mistakes, those of the rarer class weigh more; then the classes' order decides.
     mistakes.sort(key=lambda pair: (-counts[pair], -shares[pair], pair))
     return [(names[pair[0]], names[pair[1]], int(counts[pair]), float(shares[pair])) for pair in mistakes[:n]]
+
+
+def confusions_in_words(counts: NDArray[Any], class_names: Sequence[str] = (), n: int = 5) -> list[str]:
+    """Say the n commonest mistakes, each in a sentence; see :func:`most_confused`.
+
+    Examples:
+        >>> confusions_in_words(np.array([[7, 2, 1], [0, 5, 0], [0, 3, 1]]), ["cat", "dog", "fox"], n=2)
+        ['fox taken for dog: 3 of 4 (75.0%)', 'cat taken for dog: 2 of 10 (20.0%)']
+    """
+    return [
+        f"{true} taken for {predicted}: {count:,} of {round(count / share):,} ({_percent(share, 1)})"
+        for true, predicted, count, share in most_confused(counts, class_names, n)
+    ]
+
+
+def confused_bars(counts: NDArray[Any], class_names: Sequence[str] = (), *, title: str = "") -> Figure:
+    """Draw the ten commonest mistakes as bars, each with its sentence.
+
+    Args:
+        counts: shape (K, K), not negative; ``counts[true, predicted]`` samples.
+        class_names: K names; empty for the classes' numbers.
+        title: what stands above.
+
+    Raises:
+        ValueError: if the counts are not a square matrix, or the names are not K.
+
+    Examples:
+        >>> figure = confused_bars(np.array([[7, 2], [3, 5]]), ["cat", "dog"])
+        >>> [text.get_text() for text in figure.axes[0].texts]
+        ['dog taken for cat: 3 of 8 (37.5%)', 'cat taken for dog: 2 of 9 (22.2%)']
+    """
+    counts, names = _checked(counts, class_names)
+    shown = [shorten(name, NAME_LENGTH) for name in names]
+    sentences = confusions_in_words(counts, shown, MOST_PAIRS)
+    numbers = [count for _, _, count, _ in most_confused(counts, shown, MOST_PAIRS)]
+    figure = new_figure(7.0, 1.2 + 0.5 * max(len(numbers), 1))
+    axes = figure.subplots()
+    quiet_axes(axes)
+    axes.grid(False, axis="y")
+    axes.barh(range(len(numbers)), numbers, height=0.3, color=BLUE)
+    for position, sentence in enumerate(sentences):
+        axes.text(0, position - 0.22, sentence, fontsize=TICK_SIZE, va="bottom", parse_math=False)
+    axes.set_yticks([])
+    axes.set_ylim(max(len(numbers), 1) - 0.4, -0.7)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.set_xlabel("test samples", fontsize=TEXT_SIZE)
+    if title:
+        figure.suptitle(title, fontsize=TITLE_SIZE, parse_math=False)
+    return figure
 
 
 def _checked(counts: NDArray[Any], class_names: Sequence[str]) -> tuple[NDArray[np.int64], list[str]]:
@@ -124,19 +194,21 @@ def _name_ticks(axes: Axes, names: Sequence[str], side: float) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _write_cells(axes: Axes, image: AxesImage, counts: NDArray[np.int64], cell: float) -> None:
+def _write_cells(
+    axes: Axes, image: AxesImage, counts: NDArray[np.int64], cell: float, with_shares: bool
+) -> None:
     """Write count and percentage into every cell that is not zero; ``cell`` is its width in inches."""
     shares = _shares(counts)
     decimals = 1 if len(counts) <= 10 else 0
     longest = max(len(str(counts.max())), len("100%") + 2 * (decimals > 0))
     size = min(9.0, cell * POINTS_PER_INCH / (CHARACTER_WIDTH * longest))
-    luminance = image.to_rgba(100.0 * shares)[..., :3] @ np.array([0.2126, 0.7152, 0.0722])
+    luminance = image.to_rgba(np.ma.asarray(image.get_array()))[..., :3] @ np.array([0.2126, 0.7152, 0.0722])
     for row, column in np.argwhere(counts):
         share = float(shares[row, column])
         axes.text(
             column,
             row,
-            f"{counts[row, column]}\n{_percent(share, decimals)}",
+            f"{counts[row, column]}" + (f"\n{_percent(share, decimals)}" if with_shares else ""),
             ha="center",
             va="center",
             fontsize=size,

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from cnnlab.figures.style import (
     BLACK,
@@ -15,6 +15,7 @@ from cnnlab.figures.style import (
     GREEN,
     GREY,
     TEXT_SIZE,
+    TICK_SIZE,
     TITLE_SIZE,
     VERMILION,
     new_figure,
@@ -53,9 +54,9 @@ def learning_curves(
 
     Args:
         history: columns of equal length by name: ``epoch``; ``train/loss``, ``val/loss``,
-            ``watched_test/loss``; the same with ``accuracy`` (0 to 1), drawn as error in %, or with
-            ``mae``; ``lr``. All but ``epoch`` and one loss may be missing; a value that is not finite is a
-            gap.
+            ``watched_test/loss``; the same with ``accuracy`` (0 to 1), drawn with an axis of the error in %
+            and one of the accuracy, or with ``mae``; ``lr``. All but ``epoch`` and one loss may be missing; a
+            value that is not finite is a gap.
         best_epoch: the epoch to mark, counted as in ``history["epoch"]``; None marks none.
         title: what stands above the panels.
 
@@ -72,7 +73,7 @@ def learning_curves(
     epochs, rate = columns["epoch"], columns.get("lr", np.array([]))
     losses = _pick(columns, "loss")
     errors = {name: 100.0 * (1.0 - accuracy) for name, accuracy in _pick(columns, "accuracy").items()}
-    label = "error (%)" if errors else "mean absolute error"
+    of_classes = bool(errors)
     errors = errors or _pick(columns, "mae")
     has_rate = len(np.unique(rate[np.isfinite(rate)])) > 1
     ratios = [3.0] + [3.0] * bool(errors) + [1.0] * has_rate
@@ -84,8 +85,10 @@ def learning_curves(
     _scale_by_spread(panels[0], losses.values())
     if errors:
         _draw(panels[1], epochs, errors)
-        _finish(panels[1], label, best_epoch)
+        _finish(panels[1], "error (%)" if of_classes else "mean absolute error", best_epoch)
         _stay_above_zero(panels[1])
+    if of_classes:
+        _add_accuracy(panels[1])
     if has_rate:
         # A rate holds for its whole epoch: steps, not slopes between epochs.
         panels[-1].plot(epochs, _finite(rate), color=BLACK, linewidth=1.2, drawstyle="steps-mid")
@@ -106,6 +109,20 @@ def learning_curves(
         handlelength=3.2,
     )
     return figure
+
+
+def _add_accuracy(axes: Axes) -> None:
+    """Let the right side of an axis of errors say the accuracy."""
+    right = axes.secondary_yaxis("right", functions=(_other_share, _other_share))
+    right.set_ylabel("accuracy (%)", fontsize=TEXT_SIZE)
+    right.tick_params(labelsize=TICK_SIZE, color="0.5")
+    right.spines["right"].set_visible(False)
+
+
+def _other_share(percent: ArrayLike) -> Floats:
+    """What is left of the hundred: an error's accuracy, and the other way."""
+    share: Floats = 100.0 - np.asarray(percent, np.float64)
+    return share
 
 
 def _checked(history: Mapping[str, Sequence[float]]) -> dict[str, Floats]:

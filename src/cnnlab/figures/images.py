@@ -14,21 +14,26 @@ CELL = 128  # pixels of the page that an image's longer side gets, about
 LARGEST_CELL = 256
 GAP = 8  # pixels between images
 TITLE_HEIGHT = 20  # pixels
+LINE_HEIGHT = 24  # pixels of each further line of a title
 TITLE_FONT = 8.0  # points
 TITLE_CHARACTER = 9.0  # pixels
 NAME_WIDTH = 90  # pixels, of the names of rows
 NAME_CHARACTERS = 9
 HEADING_HEIGHT = 36  # pixels
 HEADING_CHARACTER = 13.0  # pixels
+NARROWEST = 680  # pixels of a page with sentences
 
 
-def image_grid(images: NDArray[np.uint8], titles: Sequence[str] | None = None, columns: int = 8) -> Figure:
+def image_grid(
+    images: NDArray[np.uint8], titles: Sequence[str] | None = None, columns: int = 8, *, title: str = ""
+) -> Figure:
     """Lay images out in rows, every pixel of theirs a crisp square of the page.
 
     Args:
         images: shape (N, H, W, C), uint8; C is 1 (grey), 3 (red, green, blue) or 4 (with opacity).
-        titles: N short texts to stand above the images; None for none.
+        titles: N short texts to stand above the images, of as many lines each; None for none.
         columns: images in a row, at most.
+        title: what stands above all of them.
 
     Raises:
         ValueError: if there is no image, shape or dtype is another, or the titles are not N.
@@ -46,17 +51,24 @@ def image_grid(images: NDArray[np.uint8], titles: Sequence[str] | None = None, c
     number = len(images)
     height, width = _cell(images)
     columns = min(columns, number)
-    head = GAP + (TITLE_HEIGHT if titles is not None else 0)
-    figure = _page(columns * (width + GAP) + GAP, math.ceil(number / columns) * (head + height) + GAP)
+    further = max((text.count("\n") for text in titles), default=0) if titles is not None else 0
+    top_edge = HEADING_HEIGHT if title else 0
+    head = GAP + (TITLE_HEIGHT + further * LINE_HEIGHT if titles is not None else 0)
+    figure = _page(
+        columns * (width + GAP) + GAP, top_edge + math.ceil(number / columns) * (head + height) + GAP
+    )
     axes = figure.axes[0]
     for index, image in enumerate(images):
         row, column = divmod(index, columns)
-        left, top = GAP + column * (width + GAP), head + row * (head + height)
+        left, top = GAP + column * (width + GAP), top_edge + head + row * (head + height)
         _show(axes, image, left, top, width, height)
         if titles is not None:
-            text = shorten(titles[index], int((width + GAP) / TITLE_CHARACTER))
+            room = int((width + GAP) / TITLE_CHARACTER)
+            text = "\n".join(shorten(line, room) for line in titles[index].split("\n"))
             middle = left + width / 2
-            axes.text(middle, top - 5, text, ha="center", fontsize=TITLE_FONT, parse_math=False)
+            axes.text(middle, top - 6, text, ha="center", fontsize=TITLE_FONT, parse_math=False)
+    if title:
+        _head(axes, title, HEADING_HEIGHT)
     return _fitted(figure)
 
 
@@ -96,10 +108,56 @@ def image_rows(rows: Mapping[str, NDArray[np.uint8]], *, title: str = "") -> Fig
             NAME_WIDTH - GAP, middle, text, ha="right", va="center", fontsize=TITLE_FONT, parse_math=False
         )
     if title:
-        text = shorten(title, int(axes.bbox.width / HEADING_CHARACTER))
-        middle = axes.bbox.width / 2
-        axes.text(middle, head / 2, text, ha="center", va="center", fontsize=TEXT_SIZE, parse_math=False)
+        _head(axes, title, head)
     return _fitted(figure)
+
+
+def captioned_rows(rows: Mapping[str, NDArray[np.uint8]], *, title: str = "") -> Figure:
+    """Lay images out in rows, each below a sentence.
+
+    Args:
+        rows: by sentence, images of one height and width (N, H, W, C), uint8, as for :func:`image_grid`; a
+            row may have fewer than another.
+        title: what stands above all.
+
+    Raises:
+        ValueError: if there is no row, or the rows are not images of one height and width.
+
+    Examples:
+        >>> cats = np.zeros((2, 32, 32, 3), np.uint8)
+        >>> figure = captioned_rows({"cat taken for dog: 2 of 10": cats, "dog for cat: 1 of 9": cats[:1]})
+        >>> len(figure.axes[0].images), [text.get_text() for text in figure.axes[0].texts]
+        (3, ['cat taken for dog: 2 of 10', 'dog for cat: 1 of 9'])
+    """
+    for images in rows.values():
+        _check(images)
+    shapes = {images.shape[1:] for images in rows.values()}
+    if len(shapes) != 1:
+        raise ValueError(f"rows of images are of one size; these are of {sorted(shapes)}")
+    first = next(iter(rows.values()))
+    height, width = _cell(first)
+    across = max(len(images) for images in rows.values()) * (width + GAP) + GAP
+    across = max(across, NARROWEST)
+    head = HEADING_HEIGHT if title else GAP
+    line = TITLE_HEIGHT + GAP + height + GAP
+    figure = _page(across, head + len(rows) * line)
+    axes = figure.axes[0]
+    for row, (sentence, images) in enumerate(rows.items()):
+        top = head + row * line + TITLE_HEIGHT + GAP
+        text = shorten(sentence, int(across / TITLE_CHARACTER))
+        axes.text(GAP, top - 6, text, fontsize=TITLE_FONT, parse_math=False)
+        for column, image in enumerate(images):
+            _show(axes, image, GAP + column * (width + GAP), top, width, height)
+    if title:
+        _head(axes, title, head)
+    return _fitted(figure)
+
+
+def _head(axes: Axes, title: str, height: int) -> None:
+    """Write a title into the topmost ``height`` pixels of the page."""
+    text = shorten(title, int(axes.bbox.width / HEADING_CHARACTER))
+    middle = axes.bbox.width / 2
+    axes.text(middle, height / 2, text, ha="center", va="center", fontsize=TEXT_SIZE, parse_math=False)
 
 
 def _page(width: int, height: int) -> Figure:

@@ -2,8 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgba, to_rgba_array
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
 
 from cnnlab.files import replacing
 
@@ -61,6 +66,53 @@ def shorten(text: str, length: int) -> str:
     return text if len(text) <= length else text[: max(length - 1, 0)] + "…"
 
 
+def darken(figure: Figure) -> None:
+    """Recolour a figure for a dark page: what was drawn in black, white and greys, and the darkest colours.
+
+    Pictures and their colour scales stay as they are.
+
+    Examples:
+        >>> figure = new_figure()
+        >>> text = figure.suptitle("title")
+        >>> darken(figure)
+        >>> figure.get_facecolor(), text.get_color()
+        ((0.09, 0.1, 0.12, 1.0), (0.92, 0.92, 0.92, 1.0))
+    """
+    in_cells = {text for axes in figure.axes if axes.images for text in axes.texts if axes.axison}
+    for artist in figure.findobj():
+        if artist in in_cells:
+            continue  # its colour was chosen for the cell that it stands in
+        for getter, setter in _COLOURED:
+            if hasattr(artist, getter) and hasattr(artist, setter):
+                before = np.atleast_2d(to_rgba_array(getattr(artist, getter)()))
+                if len(before):
+                    after = np.array([_in_dark(color) for color in before])
+                    getattr(artist, setter)(tuple(after[0].tolist()) if len(after) == 1 else after)
+
+
+_COLOURED = (
+    ("get_color", "set_color"),
+    ("get_facecolor", "set_facecolor"),
+    ("get_edgecolor", "set_edgecolor"),
+    ("get_markerfacecolor", "set_markerfacecolor"),
+    ("get_markeredgecolor", "set_markeredgecolor"),
+)
+_DARK_PAGE, _PALE_TEXT = np.array([0.09, 0.10, 0.12]), np.array([0.92, 0.92, 0.92])
+# Of Okabe and Ito's colours, those too dark for a dark page, lightened.
+_LIGHTENED = {BLUE: "#56B4E9", VERMILION: "#FF8A4C", GREEN: "#2BC4A0"}
+
+
+def _in_dark(color: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A colour (4,) as it is on a dark page; greys from white to black become page to text."""
+    for light, dark in _LIGHTENED.items():
+        if np.allclose(color[:3], to_rgba(light)[:3], atol=0.01):
+            return np.append(to_rgba(dark)[:3], color[3])
+    if np.ptp(color[:3]) > 0.01:
+        return color
+    changed = _DARK_PAGE + (1 - color[0]) * (_PALE_TEXT - _DARK_PAGE)
+    return np.append(changed.round(4), color[3])
+
+
 def save(figure: Figure, path: Path | str) -> Path:
     """Write a figure as PNG; whoever reads ``path`` sees the old file or the whole new one, never a part.
 
@@ -82,5 +134,25 @@ def save(figure: Figure, path: Path | str) -> Path:
     """
     target = Path(path)
     with replacing(target) as temporary:
-        figure.savefig(temporary, format="png", dpi=figure.get_dpi())
+        Image.fromarray(pixels(figure)).save(temporary, format="png", dpi=(figure.dpi, figure.dpi))
     return target
+
+
+def pixels(figure: Figure) -> NDArray[np.uint8]:
+    """Draw a figure at its own resolution, unless nothing has changed since it was last drawn.
+
+    Returns:
+        Red, green and blue (height, width, 3), uint8.
+
+    Examples:
+        >>> pixels(new_figure(2, 1)).shape
+        (150, 300, 3)
+    """
+    canvas = figure.canvas
+    if not isinstance(canvas, FigureCanvasAgg):
+        canvas = FigureCanvasAgg(figure)
+    if figure.stale:
+        canvas.draw()  # type: ignore[no-untyped-call]
+    buffer = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
+    drawn: NDArray[np.uint8] = np.asarray(buffer)[..., :3].copy()
+    return drawn

@@ -67,6 +67,46 @@ def predicted_against_true(
     return _finished(figure, axes, "\n".join(filter(None, [title, _errors(true, predicted)])))
 
 
+def residuals(true: Values, predicted: Values, *, name: str = "value", title: str = "") -> Figure:
+    """Draw the residuals, true less predicted values, against the predicted ones, and how often which occurs.
+
+    Points that fan out, or a curve through them, show what the network has not learnt.
+
+    Args:
+        true: true values (N,).
+        predicted: what the network says (N,).
+        name: what is predicted, with its unit.
+        title: what stands above.
+
+    Raises:
+        ValueError: if there is no sample, or the shapes are not (N,).
+
+    Examples:
+        >>> true, predicted = np.array([1.0, 2.0, 3.0]), np.array([1.5, 2.0, 4.0])
+        >>> figure = residuals(true, predicted, name="price")
+        >>> figure.axes[0].lines[1].get_ydata().tolist(), figure.get_suptitle()
+        ([-0.5, 0.0, -1.0], 'mean residual -0.5, standard deviation 0.5')
+    """
+    true, predicted = _checked(true, predicted)
+    off = true - predicted
+    figure = new_figure(8.0, 4.9)
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 1])
+    for axes in (left, right):
+        quiet_axes(axes)
+    left.axhline(0.0, color=GREY, linewidth=1.2, linestyle="--", label="predicted = true")
+    shown = _shown(len(true))
+    left.plot(predicted[shown], off[shown], "o", color=BLUE, label="test samples", **_points(len(shown)))
+    left.set_xlabel(f"predicted {shorten(name, NAME_LENGTH)}", fontsize=TEXT_SIZE, parse_math=False)
+    left.set_ylabel("residual: true - predicted", fontsize=TEXT_SIZE)
+    finite = off[np.isfinite(off)]
+    right.hist(finite, bins=min(40, max(8, math.isqrt(len(finite)))), orientation="horizontal", color=BLUE)
+    right.set_xlabel("samples", fontsize=TEXT_SIZE)
+    right.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    spread = float(off.std(ddof=1)) if len(off) > 1 else 0.0
+    said = f"mean residual {off.mean():.4g}, standard deviation {spread:.4g}"
+    return _finished(figure, left, "\n".join(filter(None, [title, said])))
+
+
 def target_against_features(
     features: Values,
     true: Values,

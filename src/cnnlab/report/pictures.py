@@ -29,7 +29,7 @@ def row_figure(row: Row, record: Record) -> Figure | None:
         return None
     quantity = next((q for q in ("accuracy", "loss") if f"val/{q}" in cases[ITSELF].means), "loss")
     own = {
-        label: _curve(cases[ITSELF], f"{part}/{quantity}")
+        label: error_curve(cases[ITSELF], f"{part}/{quantity}")
         for part, label in PARTS.items()
         if f"{part}/{quantity}" in cases[ITSELF].means
     }
@@ -39,16 +39,17 @@ def row_figure(row: Row, record: Record) -> Figure | None:
         name = VARIANTS.format(part=PARTS[part])
         column = f"{part}/{quantity}"
         panels[name] = {
-            case: _curve(curves, column) for case, curves in cases.items() if column in curves.means
+            case: error_curve(curves, column) for case, curves in cases.items() if column in curves.means
         }
-    return compared(panels, xlabel="epoch", ylabel=_label(quantity), title=title)
+    return compared(panels, xlabel="epoch", ylabel=quantity_label(quantity), title=title)
 
 
-def _label(quantity: str) -> str:
+def quantity_label(quantity: str) -> str:
+    """What stands at the axis of a quantity; accuracy is drawn as error."""
     return "error (%)" if quantity == "accuracy" else quantity
 
 
-def _curve(curves: Curves, column: str) -> Curve:
+def error_curve(curves: Curves, column: str) -> Curve:
     """One column as a curve, accuracy as error in %."""
     mean, sd = curves.means[column], curves.sds.get(column, [])
     if column.endswith("accuracy"):

@@ -1,6 +1,5 @@
 """Running a row: every repetition of every case, skipping what is there already."""
 
-import csv
 import json
 import math
 import statistics
@@ -16,6 +15,7 @@ from cnnlab.config.resolvers import folder_name
 from cnnlab.errors import TrainingError, UserError
 from cnnlab.study.record import CaseRecord, Curves, Record
 from cnnlab.study.rows import Case, Row
+from cnnlab.training.folder import RunFolder
 
 # What may be set for all rows at once: where things lie and what they run on, and fewer epochs.
 FOR_ALL = (
@@ -198,9 +198,7 @@ def _number(value: float | None) -> float:
 
 def history(folder: Path) -> dict[str, list[float]]:
     """Columns of a run's ``metrics.csv``; what is missing in an epoch is NaN."""
-    with (folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {key: [float(row[key] or "nan") for row in rows] for key in (rows[0] if rows else ())}
+    return RunFolder(folder).history()
 
 
 def mean_curves(histories: Sequence[Mapping[str, list[float]]]) -> Curves | None:

@@ -10,7 +10,6 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.hints import in_full
-from cnnlab.study.reproduce import history
 from cnnlab.training.folder import CONFIG, RunFolder
 from cnnlab.training.result import NOT_FINGERPRINTED
 
@@ -53,11 +52,12 @@ class StudyRun:
 
     @cached_property
     def history(self) -> Mapping[str, list[float]]:
-        """Columns of ``metrics.csv``; empty without one."""
-        try:
-            return history(self.folder)
-        except OSError:
-            return {}
+        """Columns of ``metrics.csv``; empty without one.
+
+        Raises:
+            UserError: if it cannot be read.
+        """
+        return RunFolder(self.folder).history()
 
     def measure(self, part: str, quantity: str) -> float | None:
         """A metric of the ``val`` or ``test`` part; None where it was not measured."""
@@ -104,7 +104,7 @@ def _run_folders(folder: Path) -> Iterator[Path]:
         yield folder
     elif folder.is_dir():
         for below in folder.iterdir():
-            if below.is_dir() and not below.is_symlink():
+            if below.is_dir() and not below.is_symlink() and not below.name.startswith("."):
                 yield from _run_folders(below)
 
 

@@ -49,12 +49,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             ) from error
 
     def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:  # noqa: ANN401
-        """Read one checkpoint, see :func:`read_checkpoint`, whatever else Lightning would allow in it."""
+        """Read one as :func:`read_checkpoint` does; Lightning moves its tensors."""
         return read_checkpoint(Path(path))
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU: tensors and plain containers, every byte as it was written.
+    """Read a checkpoint onto the CPU: tensors and plain containers only, every byte as it was written.
 
     Raises:
         UserError: if the file is damaged, or no checkpoint.
@@ -97,6 +97,6 @@ def load_weights(module: nn.Module, path: Path) -> int:
     weights, epoch = read_weights(path)
     try:
         module.load_state_dict(weights)
-    except RuntimeError as error:
+    except Exception as error:  # whatever a stranger may have put there
         raise UserError(f"{path}: not a checkpoint of this network ({reason(error)}).") from error
     return epoch

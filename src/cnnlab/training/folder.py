@@ -1,7 +1,9 @@
 """The run folder: the only thing that a run leaves, and enough by itself to go on from."""
 
 import contextlib
+import csv
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +19,12 @@ from cnnlab.config.check import check
 from cnnlab.data.input_format import InputFormat
 from cnnlab.errors import UserError, reason
 from cnnlab.files import write_text
+from cnnlab.training.metrics_csv import as_columns, read_rows
 
 CONFIG, OVERRIDES, RESULT, DATA = "config.yaml", "overrides.yaml", "result.json", "data.json"
-LOCK = ".lock"
+LOCK, TENSORBOARD = ".lock", "tensorboard"
 CHECKPOINTS, BEST, LAST, PREVIOUS = "checkpoints", "best.ckpt", "last.ckpt", "previous.ckpt"
+PREDICTIONS, METRICS, FIGURES = "predictions.h5", "metrics.csv", "figures"
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,15 @@ class RunFolder:
     def last(self) -> Path:
         """Checkpoint of the latest state."""
         return self.checkpoints / LAST
+
+    def figure(self, name: str) -> Path:
+        """Where the figure of this name lies.
+
+        Examples:
+            >>> RunFolder(Path("run")).figure("learning curves").as_posix()
+            'run/figures/learning_curves.png'
+        """
+        return self.path / FIGURES / file_name(name)
 
     @property
     def previous(self) -> Path:
@@ -93,6 +106,13 @@ class RunFolder:
         text = OmegaConf.to_yaml(OmegaConf.create(plain, parent=None), resolve=True)
         write_text(self.path / CONFIG, text)
         write_text(self.path / OVERRIDES, OmegaConf.to_yaml(list(told)))
+
+    def clear(self) -> None:
+        """Remove what an earlier run left that would be taken for parts of a new one."""
+        for name in (RESULT, METRICS):
+            (self.path / name).unlink(missing_ok=True)
+        for name in (CHECKPOINTS, TENSORBOARD):
+            shutil.rmtree(self.path / name, ignore_errors=True)
 
     def config(self) -> DictConfig:
         """Read the run's config, checked as one that was typed is.
@@ -157,6 +177,20 @@ class RunFolder:
             raise UserError(f"{path}: not the result of a run.")
         return found
 
+    def history(self) -> dict[str, list[float]]:
+        """Columns of ``metrics.csv``; what is missing in an epoch is NaN. Empty where there is no such file.
+
+        Raises:
+            UserError: if it cannot be read.
+        """
+        path = self.path / METRICS
+        try:
+            return as_columns(read_rows(path))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, csv.Error) as error:
+            raise UserError(f"{path}: not the metrics of a run ({reason(error)}).") from error
+
     def _yaml(self, name: str) -> Any:  # noqa: ANN401 - a mapping or a list
         path = self.path / name
         try:
@@ -165,6 +199,16 @@ class RunFolder:
             raise UserError(f"{self.path}: not a run folder, it has no {name}.") from error
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: cannot be read ({reason(error)}).") from error
+
+
+def file_name(figure: str) -> str:
+    """Name of the file of a figure.
+
+    Examples:
+        >>> file_name("learning curves")
+        'learning_curves.png'
+    """
+    return f"{figure.replace(' ', '_')}.png"
 
 
 def parsed_yaml(text: str, where: Path) -> Any:  # noqa: ANN401 - a mapping or a list

@@ -10,10 +10,9 @@ from types import FrameType
 from typing import NoReturn
 
 import pytorch_lightning as pl
-import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-from cnnlab.errors import TrainingError, UserError, reason
+from cnnlab.errors import UserError, reason
 
 TERMINATED = 143  # the shell's code for SIGTERM
 INTERRUPTED = 130  # and for SIGINT
@@ -37,11 +36,13 @@ class Interruption:
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """Answer to both signals, and leave them to whoever had them before."""
+        """Answer to both signals, and leave them to whoever had them before; one that is ignored stays so."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._handle) for number in CODES}
+        # A shell lets what it starts in the background ignore Ctrl-C.
+        heard = [number for number in CODES if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, self._handle) for number in heard}
         try:
             yield
         finally:
@@ -72,7 +73,8 @@ class Interruption:
         if not self._deferred:
             self.stop()
         for each in CODES:
-            signal.signal(each, signal.SIG_DFL)
+            if signal.getsignal(each) is not signal.SIG_IGN:
+                signal.signal(each, signal.SIG_DFL)
         # Printing might be what the signal has interrupted.
         with contextlib.suppress(OSError, ValueError):
             os.write(
@@ -92,5 +94,3 @@ def explained(trainer: pl.Trainer) -> Iterator[None]:
         raise
     except MisconfigurationException as error:
         raise UserError(f"trainer: {reason(error)}") from error
-    except torch.OutOfMemoryError as error:
-        raise TrainingError("the device ran out of memory; a smaller data.batch_size needs less.") from error

@@ -1,7 +1,6 @@
 """Where the numbers of an epoch go: metrics.csv and a line on the screen, and TensorBoard."""
 
 import csv
-import io
 import time
 from argparse import Namespace
 from collections.abc import Callable, Mapping
@@ -16,9 +15,10 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from cnnlab.errors import UserError, reason
+from cnnlab.figures.style import pixels
 from cnnlab.files import write_text
+from cnnlab.training.metrics_csv import Row, as_columns, as_csv, columns, read_rows
 
-Row = dict[str, float]
 RUN_NAMES = {"watched_test": "test"}
 
 
@@ -57,6 +57,8 @@ class EpochRecords(Logger):
         """
         self._started -= seconds
         self.open_row = open_row
+        if not epochs:
+            return
         try:
             rows = read_rows(self.path)
         except (OSError, ValueError, csv.Error) as error:
@@ -110,43 +112,7 @@ class EpochRecords(Logger):
 
     def history(self) -> dict[str, list[float]]:
         """The rows as columns; a metric missing in an epoch is NaN there."""
-        return {key: [row.get(key, float("nan")) for row in self.rows] for key in columns(self.rows)}
-
-
-def columns(rows: list[Row]) -> list[str]:
-    """Names of all metrics, in the order in which they came up."""
-    return list(dict.fromkeys(key for row in rows for key in row))
-
-
-def as_csv(rows: list[Row], names: list[str] | None = None) -> str:
-    r"""Rows as the text of a CSV file with a header, of these columns or of all that came up.
-
-    Examples:
-        >>> as_csv([{"epoch": 1, "val/loss": 0.5}, {"epoch": 2, "val/loss": 0.25}])
-        'epoch,val/loss\n1,0.5\n2,0.25\n'
-    """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names or columns(rows), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def read_rows(path: Path) -> list[Row]:
-    """Read the rows of a ``metrics.csv``; a metric that is missing in an epoch is missing in its row.
-
-    Raises:
-        OSError: if there is no such file.
-        ValueError: if something in it is no number.
-    """
-    with path.open(encoding="utf-8", newline="") as file:
-        return [
-            {name: _number(value) for name, value in row.items() if value} for row in csv.DictReader(file)
-        ]
-
-
-def _number(text: str) -> float:
-    return int(text) if text.isdecimal() else float(text)
+        return as_columns(self.rows)
 
 
 class TensorBoard(Logger):
@@ -231,7 +197,7 @@ class TensorBoard(Logger):
     @rank_zero_only
     def log_figure(self, tag: str, figure: Figure) -> None:
         """Write a matplotlib figure."""
-        self.experiment.add_figure(tag, figure, close=False)
+        self.experiment.add_image(tag, pixels(figure), dataformats="HWC")
 
     @rank_zero_only
     def finalize(self, status: str) -> None:

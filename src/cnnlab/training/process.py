@@ -23,6 +23,8 @@ IDLE_WARNINGS = (
     r"GPU available but not used",
     # What is frozen stays in evaluation on purpose.
     r"Found \d+ module\(s\) in eval mode at the start of training",
+    # A run that is resumed finds its own.
+    r"Checkpoint directory .* exists and is not empty",
 )
 
 

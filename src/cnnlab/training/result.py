@@ -17,15 +17,19 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.targets import locate
+from cnnlab.errors import UserError, reason
 from cnnlab.files import replacing, write_json
+from cnnlab.sealed import create, open_sealed, seal
 
 PACKAGES = ("cnnlab", "torch", "torchvision", "pytorch-lightning", "hydra-core", "torchmetrics", "numpy")
-Status = Literal["finished", "failed", "interrupted"]
+Status = Literal["finished", "failed", "interrupted", "pruned"]
 # Settings that say where things lie or how they are kept and shown, not what is computed.
 NOT_FINGERPRINTED = (
     *("data.root", "data.store", "data.memory", "data.verify", "data.watch_test"),
     *("callbacks.checkpoint.every_seconds", "logger", "hydra"),
 )
+# Settings without a callable, at what they were before they could be set.
+NEUTRAL = {"callbacks": {"on_nan": "stop"}}
 
 
 @dataclass
@@ -45,6 +49,10 @@ class Result:
     parameters_trained: int = 0
     samples: dict[str, int] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
+    caveats: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    steps_left_out: int = 0
+    failure: dict[str, Any] | None = None
     seed: int = 0
     device: str | None = None
     precision: str | None = None
@@ -89,6 +97,9 @@ def config_fingerprint(cfg: DictConfig) -> str:
     for key in NOT_FINGERPRINTED:
         *path, last = key.split(".")
         functools.reduce(lambda node, part: node.get(part, {}), path, plain).pop(last, None)
+    for group, settings in NEUTRAL.items():
+        node = plain.get(group, {})
+        plain[group] = {key: value for key, value in node.items() if settings.get(key) != value}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -129,6 +140,28 @@ def write_predictions(
         rows: row of each sample in the stored split that the test set is taken from ``(n,)``.
         class_names: names of the classes; none where the targets are not classes.
     """
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        file["targets"], file["outputs"], file["rows"] = targets, outputs, rows
-        file["class_names"] = np.array(class_names, dtype=h5py.string_dtype())
+    with replacing(path) as temporary:
+        with create(temporary) as file:
+            file["targets"], file["outputs"], file["rows"] = targets, outputs, rows
+            file["class_names"] = np.array(class_names, dtype=h5py.string_dtype())
+        seal(temporary, {})
+
+
+def read_predictions(path: Path) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """Read targets and outputs, as :func:`write_predictions` has them.
+
+    Raises:
+        UserError: if there are none, or they are damaged.
+    """
+    try:
+        arrays = open_sealed(path).arrays
+        targets, outputs = arrays["targets"].read(), arrays["outputs"].read()
+        if outputs.dtype != np.float32 or len(targets) != len(outputs):
+            raise ValueError("targets and outputs do not fit each other")
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{path.parent}: this run has no {path.name}, since it has not come to its test."
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not the predictions of a run ({reason(error)}).") from error
+    return targets, outputs

@@ -14,7 +14,8 @@ from pytorch_lightning import Callback
 from cnnlab.errors import UserError
 from cnnlab.training.checkpoint_files import read_checkpoint
 from cnnlab.training.folder import RunFolder
-from cnnlab.training.loggers import EpochRecords, Row
+from cnnlab.training.loggers import EpochRecords
+from cnnlab.training.metrics_csv import Row
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class RunState(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add this run's state."""
+        end_epoch(checkpoint["loops"]["fit_loop"])
         progress = trainer.fit_loop.epoch_progress.current.state_dict()
         checkpoint["run"] = {
             "epochs": progress["processed"],
@@ -131,6 +133,24 @@ class RunState(Callback):
         if self._random is not None:
             set_random_states(self._random)
             self._random = None
+
+
+def end_epoch(loops: dict[str, Any]) -> None:
+    """Let the counts of an epoch whose end hooks are running look as behind them.
+
+    Lightning counts the epoch as complete only after its checkpoint, and with ``max_steps`` would repeat its
+    end.
+
+    Args:
+        loops: state of the Trainer's fit loop; changed in place.
+    """
+    epochs, batches = loops["epoch_progress"], loops["epoch_loop.batch_progress"]
+    if epochs["current"]["processed"] < epochs["current"]["started"]:
+        return
+    for counts in (epochs["total"], epochs["current"]):
+        counts["completed"] = counts["processed"]
+    batches["current"] = dict.fromkeys(batches["current"], 0)
+    batches["is_last_batch"] = False
 
 
 def random_states() -> dict[str, Any]:

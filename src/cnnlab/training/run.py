@@ -14,26 +14,39 @@ from omegaconf import DictConfig, OmegaConf
 from cnnlab.config.check import check
 from cnnlab.config.make import make
 from cnnlab.data.batches import mixed_seed
-from cnnlab.errors import UserError
-from cnnlab.figures.curves import learning_curves
+from cnnlab.errors import Pruned, TrainingError, UserError
 from cnnlab.figures.style import save
+from cnnlab.files import remove_leftovers
+from cnnlab.memory import smaller_batch, within_memory
 from cnnlab.models.describe import Description, describe
 from cnnlab.training.build import build
-from cnnlab.training.checkpoints import BestAndLast, load_weights
+from cnnlab.training.callbacks import make_callbacks
+from cnnlab.training.caveats import caveats
+from cnnlab.training.checkpoints import load_weights
 from cnnlab.training.features import served
 from cnnlab.training.fingerprints import weights_fingerprint
-from cnnlab.training.folder import CHECKPOINTS, RESULT, RunFolder
+from cnnlab.training.folder import METRICS, PREDICTIONS, RESULT, TENSORBOARD, RunFolder
 from cnnlab.training.interruptions import INTERRUPTED, NAMES, Interruption, explained
 from cnnlab.training.loggers import EpochRecords, TensorBoard
-from cnnlab.training.pictures import first_batch, of_the_test
+from cnnlab.training.pictures import Outcome, first_batch, title_of
 from cnnlab.training.process import settled, without_idle_warnings
 from cnnlab.training.result import Result, config_fingerprint, git_state, versions, write_predictions
 from cnnlab.training.resuming import RunState, Start
-from cnnlab.training.speed import Speed
 from cnnlab.training.trainer import build_trainer, epoch_teller
 
+LESS_MEMORY = (
+    "a smaller network, smaller samples, or data.memory=map where there is such a setting, need less"
+)
 
-def run(cfg: DictConfig, folder: Path, *, told: Sequence[str] = (), start: Start | None = None) -> Result:
+
+def run(
+    cfg: DictConfig,
+    folder: Path,
+    *,
+    told: Sequence[str] = (),
+    start: Start | None = None,
+    callbacks: Sequence[pl.Callback] = (),
+) -> Result:
     """Train, test and write everything into ``folder``.
 
     Args:
@@ -41,6 +54,7 @@ def run(cfg: DictConfig, folder: Path, *, told: Sequence[str] = (), start: Start
         folder: the run folder; it is created.
         told: the overrides as typed, which TensorBoard shows beside the final metrics.
         start: where a run that is resumed goes on; None begins a new one.
+        callbacks: further ones, beside those of the config.
 
     Returns:
         What ``result.json`` says.
@@ -48,33 +62,39 @@ def run(cfg: DictConfig, folder: Path, *, told: Sequence[str] = (), start: Start
     Raises:
         UserError: for a mistake in the config or the data, or where another process trains this run.
         TrainingError: if the training itself failed.
+        Pruned: if one of the callbacks gave it up.
         SystemExit: if a signal ended it, with the shell's code; ``checkpoints/last.ckpt`` holds the state.
     """
     place, interruption = RunFolder(folder), Interruption()
     with place.held(), interruption.watched():
-        return _run(cfg, place, told, start, interruption)
+        result = Result(versions=versions(), git=git_state())
+        return _written(Run(cfg, folder, result, told, start, interruption, callbacks), place)
 
 
-def _run(
-    cfg: DictConfig, place: RunFolder, told: Sequence[str], start: Start | None, interruption: Interruption
-) -> Result:
+def _written(run: "Run", place: RunFolder) -> Result:
+    """Go through a run's stages, and write how it ended."""
     started = time.monotonic()
-    result = Result(versions=versions(), git=git_state())
+    cfg, result, start = run.cfg, run.result, run.start
     try:
         check(cfg)
-        place.write_config(cfg, told)
+        remove_leftovers(place.path)
+        place.write_config(cfg, run.told)
         # Of a finished run that trains on: until it is finished again, it is not.
         (place.path / RESULT).unlink(missing_ok=True)
         result.seed, result.config_fingerprint = cfg.seed, config_fingerprint(cfg)
-        with without_idle_warnings():
-            Run(cfg, place.path, result, told, start, interruption).go()
+        with without_idle_warnings(), within_memory("preparing the run", LESS_MEMORY):
+            run.go()
         result.status = "finished"
     except (KeyboardInterrupt, SystemExit) as error:
         code = error.code if isinstance(error, SystemExit) else INTERRUPTED
         result.status, result.reason = "interrupted", NAMES.get(code, str(code))
         raise
+    except Pruned as error:
+        result.status, result.reason = "pruned", str(error)
+        raise
     except BaseException as error:
         result.reason = f"{type(error).__name__}: {error}"
+        result.failure = error.details if isinstance(error, TrainingError) else None
         raise
     finally:
         earlier = start.seconds if start is not None else 0.0
@@ -96,6 +116,7 @@ class Run:
     told: Sequence[str] = ()
     start: Start | None = None
     interruption: Interruption = field(default_factory=Interruption)
+    further: Sequence[pl.Callback] = ()
 
     def go(self) -> None:
         """Build, prepare, fit, restore the best weights, test, and write."""
@@ -122,26 +143,21 @@ class Run:
 
     def _build_trainer(self) -> None:
         cfg = self.cfg
-        self.records = EpochRecords(self.folder / "metrics.csv", epoch_teller(cfg.trainer.max_epochs))
+        teller = epoch_teller(cfg.trainer.get("max_epochs"))
+        self.records = EpochRecords(self.folder / METRICS, teller)
         self.boards: list[TensorBoard] = [
-            make(f"logger.{name}", node, folder=str(self.folder / "tensorboard"))
+            make(f"logger.{name}", node, folder=str(self.folder / TENSORBOARD))
             for name, node in (cfg.logger or {}).items()
         ]
-        self.checkpoint: BestAndLast = make(
-            "callbacks.checkpoint", cfg.callbacks.checkpoint, dirpath=str(self.folder / CHECKPOINTS)
-        )
+        self.state = RunState(self.records)
+        self.callbacks = make_callbacks(cfg, self.model, self.folder)
+        self.checkpoint = self.callbacks.checkpoint
         self.checkpoint.interruption = self.interruption
-        others = [
-            make(f"callbacks.{name}", node)
-            for name, node in cfg.callbacks.items()
-            if name != "checkpoint" and node is not None
-        ]
-        self.speed, self.state = Speed(), RunState(self.records)
         self.trainer = build_trainer(
             cfg.trainer,
             self.model.network,
             self.folder,
-            callbacks=[self.speed, self.state, *others, self.checkpoint],
+            callbacks=[self.state, *self.callbacks.all(), *self.further],
             loggers=[self.records, *self.boards],
         )
         self.result.device = str(self.trainer.strategy.root_device)
@@ -153,6 +169,9 @@ class Run:
         self.result.samples = self.data.counts()
         self.result.skipped = list(self.data.skipped)
         self.result.data_fingerprint = self.state.data_fingerprint = self.data.fingerprint()
+        self.result.caveats = caveats(
+            self.trainer, self.data, self.cfg.trainer.get("deterministic"), self.result.git
+        )
         rank_zero_only(RunFolder(self.folder).write_input_format)(self.data.input_format)
         if self.start is not None:
             self._go_on(self.start)
@@ -182,11 +201,21 @@ class Run:
     def _fit(self) -> None:
         # Dropout draws from here on, whatever the initialisation has drawn.
         pl.seed_everything(mixed_seed(self.cfg.seed, 1) % (1 << 32), verbose=False)
-        with settled(), self.interruption.deferred(), explained(self.trainer):
-            self.trainer.fit(self.model, datamodule=self.served, ckpt_path=self.checkpoint_path)
+        size = len(self.data.splits.train.rows) if self.data.batch_size == "all" else self.data.batch_size
+        try:
+            with (
+                settled(),
+                self.interruption.deferred(),
+                explained(self.trainer),
+                within_memory(f"training with data.batch_size={size}", smaller_batch(size)),
+            ):
+                self.trainer.fit(self.model, datamodule=self.served, ckpt_path=self.checkpoint_path)
+        finally:
+            self.result.epochs = len(self.records.rows)
+            self.result.warnings = list(self.callbacks.learning.warnings)
+            self.result.steps_left_out = getattr(self.callbacks.on_nan, "left_out", 0)
         self.result.followed = self.checkpoint.monitor
-        self.result.epochs = len(self.records.rows)
-        self.result.samples_per_second = self.speed.samples_per_second
+        self.result.samples_per_second = self.callbacks.speed.samples_per_second
 
     def _restore_best(self) -> int | None:
         """Load the best epoch's weights; without one, those of the end stay."""
@@ -204,7 +233,8 @@ class Run:
         self.result.val = {key[4:]: value for key, value in row.items() if key.startswith("val/")}
 
     def _test(self) -> None:
-        with explained(self.trainer):
+        doing = f"testing with batches of {self.data.evaluation_batch(self.data.splits.test)}"
+        with explained(self.trainer), within_memory(doing, LESS_MEMORY):
             self.trainer.test(self.model, datamodule=self.served, verbose=False)
         self.outputs = torch.cat(self.model.kept_outputs)
         part = self.data.splits.test
@@ -216,7 +246,7 @@ class Run:
 
     def _write_predictions(self) -> None:
         write_predictions(
-            self.folder / "predictions.h5",
+            self.folder / PREDICTIONS,
             targets=self.targets.numpy(),
             outputs=self.said.numpy(),
             rows=self.rows.numpy(),
@@ -224,14 +254,23 @@ class Run:
         )
 
     def _write_figures(self, best: int | None) -> None:
-        title = f"{type(self.model.network).__name__} on {self.data.spec.name}, seed {self.cfg.seed}"
-        made = of_the_test(self.data, self.targets, self.said, title=f"Test of {title}")
-        if self.records.rows:
-            made["learning curves"] = learning_curves(self.records.history(), best_epoch=best, title=title)
-        for name, figure in made.items():
-            save(figure, self.folder / "figures" / f"{name.replace(' ', '_')}.png")
+        outcome = Outcome(
+            self.data,
+            self.model,
+            self.targets,
+            self.said,
+            self.records.history(),
+            best,
+            title_of(self.model, self.cfg),
+        )
+        for name, draw in outcome.drawings().items():
+            figure = draw()
+            save(figure, RunFolder(self.folder).figure(name))
             for board in self.boards:
                 board.log_figure(name, figure)
+        if confused := outcome.confusions():
+            for board in self.boards:
+                board.log_text("most confused", "\n".join(f"- {words}" for words in confused))
 
     def _finish_tensorboard(self) -> None:
         settings = told_settings(self.cfg, self.told)

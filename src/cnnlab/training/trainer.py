@@ -16,7 +16,7 @@ from torch import nn
 
 from cnnlab.config.make import make
 from cnnlab.training.checkpoints import AtomicCheckpointIO
-from cnnlab.training.loggers import Row
+from cnnlab.training.metrics_csv import Row
 
 
 def has_bf16(accelerator: str) -> bool:
@@ -74,7 +74,7 @@ def build_trainer(
     trainer: pl.Trainer = make(
         "trainer",
         cfg,
-        precision=choose_precision(cfg.precision, cfg.accelerator, network),
+        precision=choose_precision(cfg.get("precision", "auto"), cfg.get("accelerator", "auto"), network),
         callbacks=[*callbacks, *([RichProgressBar(refresh_rate=10)] if shown else [])],
         logger=loggers,
         plugins=[AtomicCheckpointIO()],

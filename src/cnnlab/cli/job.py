@@ -1,0 +1,183 @@
+"""One job that Hydra runs: a run of its own, or one of a study, in this process or another."""
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from cnnlab.cli.isolation import said_into
+from cnnlab.config.resolvers import register_resolvers
+from cnnlab.errors import Pruned, TrainingError, UserError
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Callback
+
+    from cnnlab.training.result import Result
+    from cnnlab.training.resuming import Start
+
+IN_THIS_PROCESS = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+SEARCH = "hydra_plugins.cnnlab_search.SearchSweeper"
+INTERRUPTED = "interrupted"
+WATCH_SECONDS = 1.0
+log = logging.getLogger("cnnlab")
+
+
+@dataclass
+class Task:
+    """What Hydra calls with each job's config, also in other processes.
+
+    Args:
+        jobs: how many the study has.
+        failures: where a study's failures are noted, for the process that started it.
+        error: what a single run ended with.
+    """
+
+    jobs: int
+    failures: Path | None = None
+    error: Exception | None = field(default=None, init=False)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Arrive in another process, where Hydra has a folder to name before it calls."""
+        self.__dict__.update(state)
+        register_resolvers()
+
+    def __call__(self, cfg: DictConfig) -> float | None:
+        """Run one job; what it raises is kept, since Hydra would print it in its own way."""
+        try:
+            return run_job(cfg, self.jobs)
+        except Pruned as error:
+            print(f"job {HydraConfig.get().job.num + 1}/{self.jobs}: {error}", flush=True)
+            return None
+        except Exception as error:
+            if self.failures is None:
+                self.error = error
+            else:
+                with self.failures.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(str(error)) + "\n")
+            return None
+
+    def said(self) -> list[str]:
+        """What the failed jobs of a study said."""
+        if self.failures is None or not self.failures.exists():
+            return []
+        return [json.loads(line) for line in self.failures.read_text(encoding="utf-8").splitlines()]
+
+
+def run_job(cfg: DictConfig, jobs: int) -> float | None:
+    """Run one job in the folder that Hydra gives it; in a study pass over what is finished.
+
+    Args:
+        cfg: the job's config.
+        jobs: how many the study has.
+
+    Returns:
+        Validation's monitored metric, for sweepers that optimise.
+
+    Raises:
+        TrainingError: if a job of a study fails, for whatever reason; it names the job.
+    """
+    state = HydraConfig.get()
+    folder = Path(state.runtime.output_dir)
+    if state.mode != RunMode.MULTIRUN:
+        return followed(_run(cfg, folder, None))
+    number = f"job {state.job.num + 1}/{jobs}"
+    before, start = left_before(cfg, folder)
+    if before is not None:
+        print(f"{number}: finished before, in {folder}", flush=True)
+        return followed(before)
+    on = "" if start is None or start.path is None else f" (goes on from step {start.step})"
+    print(f"{number}: {' '.join(state.overrides.task)}{on}", flush=True)
+    try:
+        if state.launcher._target_ == IN_THIS_PROCESS:
+            return followed(_run(cfg, folder, start))
+        with one_of_several(folder):
+            result = _run(cfg, folder, start)
+    except Pruned:
+        raise
+    except Exception as error:
+        expected = isinstance(error, (UserError, TrainingError))
+        sentence = str(error) if expected else f"{type(error).__name__}: {error}"
+        raise TrainingError(f"{number} failed: {sentence.rstrip('.')}. Its folder is {folder}") from error
+    tested = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in result.test.items())
+    print(f"{number} finished in {result.seconds:.1f} s: test {tested}", flush=True)
+    return followed(result)
+
+
+def _run(cfg: DictConfig, folder: Path, start: "Start | None") -> "Result":
+    told = list(HydraConfig.get().overrides.task)
+    log.info("started: %s", " ".join(told) or "without overrides")
+
+    from cnnlab.cli.ending import ended
+    from cnnlab.training.run import run
+
+    return ended(lambda: run(cfg, folder, told=told, start=start, callbacks=_of_a_search()), folder)
+
+
+def _of_a_search() -> "list[Callback]":
+    """The callback that ends hopeless trials of a search; none elsewhere."""
+    state = HydraConfig.get()
+    if state.mode != RunMode.MULTIRUN or state.sweeper._target_ != SEARCH:
+        return []
+
+    from cnnlab.study.pruning import Pruning
+    from cnnlab.study.search import SearchSettings
+
+    settings = SearchSettings.read(state.sweeper)
+    return [Pruning(settings, Path(state.sweep.dir), state.job.num)] if settings.pruning else []
+
+
+def followed(result: "Result") -> float | None:
+    """Validation's monitored metric."""
+    return result.val.get((result.followed or "").removeprefix("val/"))
+
+
+def left_before(cfg: DictConfig, folder: Path) -> "tuple[Result | None, Start | None]":
+    """What an earlier start of the study left in this folder.
+
+    Returns:
+        The result of a finished run of the same config, or the state from which an interrupted one goes on.
+        Without either, remains of another run are removed.
+    """
+    from cnnlab.training.folder import RunFolder
+    from cnnlab.training.result import Result, config_fingerprint
+    from cnnlab.training.resuming import latest
+
+    place, asked = RunFolder(folder), config_fingerprint(cfg)
+    with suppress(UserError):  # nothing there, or nothing that can be read
+        found = place.result() or {}
+        if found.get("status") == "finished" and found.get("config_fingerprint") == asked:
+            return Result(**found), None
+        if found.get("status", INTERRUPTED) == INTERRUPTED and config_fingerprint(place.config()) == asked:
+            start = latest(place)
+            if start.path is not None:
+                return None, start
+    place.clear()
+    return None, None
+
+
+@contextmanager
+def one_of_several(folder: Path) -> Iterator[None]:
+    """Use one thread beside the other jobs, say all into ``screen.log``, and end with the study's process."""
+    import torch
+
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    with said_into(folder / "screen.log"):
+        yield
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the one that started it was killed; its folder may be wanted by the next."""
+    while os.getppid() == parent:
+        time.sleep(WATCH_SECONDS)
+    os._exit(1)

@@ -1,0 +1,130 @@
+"""The figures of a study, as fit what was varied."""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from cnnlab.figures.comparison import compared
+from cnnlab.figures.landscape import importance_bars, map_planes, parallel_coordinates
+from cnnlab.figures.sensitivity import heat_map, sensitivity
+from cnnlab.figures.style import save
+from cnnlab.report.pictures import PARTS, error_curve, quantity_label
+from cnnlab.study.comparison import TOP, Comparison
+from cnnlab.study.groups import short_keys
+from cnnlab.study.landscape import FEWEST_RUNS, drawable, importance, self_organising_map
+from cnnlab.study.series import Part, as_grid, by_run, by_values, curves_by_group
+
+VALIDATION = PARTS["val"]
+MOST_LINES = 6
+FEWEST_FILLED = 0.6  # share of a grid's cells that have a run
+
+
+def draw(comparison: Comparison, folder: Path) -> list[Path]:
+    """Save the figures into a study's folder.
+
+    Returns:
+        The files.
+    """
+    made = study_figures(comparison, title=folder.name)
+    return [
+        save(figure, folder / "figures" / f"{name.replace(' ', '_')}.png") for name, figure in made.items()
+    ]
+
+
+def study_figures(comparison: Comparison, title: str = "") -> dict[str, Figure]:
+    """Learning curves of the best settings, and how the result answers to what was varied.
+
+    One setting gives a line, two a heat map and lines; of more there are parallel coordinates and, from ten
+    finished runs on, importances and (where minisom is installed) a self-organising map.
+    """
+    if comparison.best is None:
+        return {}
+    made = {}
+    if (curves := _curves(comparison, title)) is not None:
+        made["learning curves"] = curves
+    drawn = [line for line in comparison.lines if line.validation.values]
+    keys = [key for key in comparison.keys if len({line.group.values[key] for line in drawn}) > 1]
+    if len(keys) == 1:
+        made["sensitivity"] = _one(comparison, keys[0], title)
+    elif len(keys) == 2 and (two := _two(comparison, keys, title)):
+        made |= two
+    elif keys:
+        made |= _several(comparison, title)
+    return made
+
+
+def _curves(comparison: Comparison, title: str) -> Figure | None:
+    """Means by epoch with a band over seeds or folds, of the first lines of the table."""
+    found = curves_by_group(comparison, TOP)
+    panels = {
+        PARTS[part]: {
+            name: error_curve(curves, f"{part}/{comparison.quantity}")
+            for name, curves in found.items()
+            if f"{part}/{comparison.quantity}" in curves.means
+        }
+        for part in ("train", "val")
+    }
+    panels = {part: curves for part, curves in panels.items() if curves}
+    if not panels or max(len(curves.epochs) for curves in found.values()) < 2:
+        return None
+    return compared(panels, xlabel="epoch", ylabel=quantity_label(comparison.quantity), title=title)
+
+
+def _one(comparison: Comparison, key: str, title: str) -> Figure:
+    parts: tuple[Part, ...] = ("val", "test")
+    lines = {
+        PARTS.get(part, part): {
+            value: results for (value,), results in by_values(comparison, [key], part).items()
+        }
+        for part in parts
+    }
+    return sensitivity(lines, xlabel=key, ylabel=quantity_label(comparison.quantity), title=title)
+
+
+def _two(comparison: Comparison, keys: Sequence[str], title: str) -> dict[str, Figure]:
+    """A heat map, and a line for each value of the setting that has fewer; nothing of scattered points."""
+    few, many = sorted(keys, key=lambda key: len({line.group.values[key] for line in comparison.lines}))
+    results = by_values(comparison, (few, many), "val")
+    rows, columns, mean, sd = as_grid(results)
+    if np.isfinite(mean).mean() < FEWEST_FILLED:
+        return {}
+    label = f"{VALIDATION} {quantity_label(comparison.quantity)}"
+    spread = sd if np.isfinite(sd).any() else None
+    made = {
+        "heat map": heat_map(rows, columns, mean, spread, xlabel=many, ylabel=few, label=label, title=title)
+    }
+    if len(rows) <= MOST_LINES:
+        name = short_keys([few])[few]
+        lines = {
+            f"{name}={row}": {column: found for (one, column), found in results.items() if one == row}
+            for row in rows
+        }
+        made["sensitivity"] = sensitivity(lines, xlabel=many, ylabel=label, title=title)
+    return made
+
+
+def _several(comparison: Comparison, title: str) -> dict[str, Figure]:
+    settings, results = by_run(comparison, "val")
+    short = short_keys(settings)
+    named = {short[key]: values for key, values in settings.items()}
+    label = f"{VALIDATION} {comparison.quantity.replace('_', ' ')}"
+    better = comparison.higher_is_better
+    made = {
+        "parallel coordinates": parallel_coordinates(
+            drawable(named), results, label=label, higher_is_better=better, title=title
+        )
+    }
+    if len(results) < FEWEST_RUNS or not np.isfinite(results).all():
+        return made
+    found = importance(named, results)
+    share = f"explained without shuffling: {found.explained:.0%}"
+    made["importance"] = importance_bars(
+        found.drops, label=f"share of the variance that shuffling takes away ({share})", title=title
+    )
+    if find_spec("minisom") is not None:
+        planes, hits, names = self_organising_map(named, results)
+        made["self organising map"] = map_planes(planes, hits, label=label, names=names, title=title)
+    return made

@@ -1,0 +1,202 @@
+"""What the runs of a study come to: a line for each setting, the best by validation first."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from cnnlab.study.differences import Difference, difference
+from cnnlab.study.groups import Group, grouped
+from cnnlab.study.runs import COUNTING, StudyRun
+
+HIGHER_IS_BETTER = ("accuracy",)  # of what trainings are followed by
+TOP = 5
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean and standard deviation of some runs.
+
+    Args:
+        values: one for each run; NaN where it was not finite.
+    """
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean; NaN of nothing."""
+        return statistics.fmean(self.values) if self.values else math.nan
+
+    @property
+    def sd(self) -> float | None:
+        """Standard deviation of the sample; None of fewer than two."""
+        finite = all(map(math.isfinite, self.values))
+        return statistics.stdev(self.values) if len(self.values) > 1 and finite else None
+
+    def __str__(self) -> str:
+        r"""Mean ± SD, to four decimals.
+
+        Examples:
+            >>> str(Summary((0.5, 0.75))), str(Summary((0.5,))), str(Summary(()))
+            ('0.6250 ± 0.1768', '0.5000', '-')
+        """
+        if not self.values:
+            return "-"
+        return f"{self.mean:.4f}" + ("" if self.sd is None else f" ± {self.sd:.4f}")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One setting of a study.
+
+    Args:
+        group: its runs.
+        validation: what was followed in training, of the weights that were tested.
+        test: the same metric of the test set.
+        seconds: of a run.
+        parameters: of the network, of the first run.
+        improvement: test error of the study's first setting divided by this one's: above 1 is better. The
+            error is one less accuracy, or the loss itself.
+        to_best: test metric less that of the best setting by validation; None for that itself.
+    """
+
+    group: Group
+    validation: Summary
+    test: Summary
+    seconds: Summary
+    parameters: int
+    improvement: float | None
+    to_best: Difference | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All settings of a study.
+
+    Args:
+        lines: the best by validation first; those without a finished run last.
+        first: the setting that was listed first, which the improvements are over.
+        quantity: ``accuracy`` or ``loss``, as validation and test are measured.
+        keys: what was varied.
+        counted: what was averaged over: ``seed``, ``data.fold``, ``data.split_seed``.
+    """
+
+    lines: tuple[Line, ...]
+    first: Group
+    quantity: str
+    keys: tuple[str, ...]
+    counted: tuple[str, ...]
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether more of the metric is better."""
+        return self.quantity in HIGHER_IS_BETTER
+
+    @property
+    def best(self) -> Line | None:
+        """The best setting by validation; None where no run has finished."""
+        return self.lines[0] if self.lines and self.lines[0].group.finished else None
+
+    @property
+    def failed(self) -> list[StudyRun]:
+        """Runs that did not come to their end."""
+        return [run for line in self.lines for run in line.group.runs if not run.is_finished]
+
+
+def compare(runs: Sequence[StudyRun], by: Sequence[str] = ()) -> Comparison:
+    """Group runs by what differs, average over seeds and folds, and sort by validation.
+
+    Args:
+        runs: at least one.
+        by: settings to group by, in place of all that differ.
+
+    Raises:
+        UserError: for a setting that no run has.
+    """
+    groups = grouped(runs, by)
+    quantity = followed(runs)
+    higher = quantity in HIGHER_IS_BETTER
+    lines = [_line(group, quantity) for group in groups]
+    lines.sort(key=lambda line: _place(line.validation, higher))
+    first = groups[0]
+    reference = next(line for line in lines if line.group is first)
+    best = lines[0] if lines[0].test.values else None
+    counted = tuple(key for key in COUNTING if len({run.settings.get(key) for run in runs}) > 1)
+    share = _test_share(runs) if set(counted) - {"seed"} else None
+    return Comparison(
+        tuple(_against(line, reference, best, quantity, share) for line in lines),
+        first,
+        quantity,
+        tuple(groups[0].values),
+        counted,
+    )
+
+
+def followed(runs: Sequence[StudyRun]) -> str:
+    """The metric that all finished runs were followed by; ``loss`` where they differ."""
+    names = {str(run.result.get("followed") or "val/loss") for run in runs if run.is_finished}
+    common = names.pop() if len(names) == 1 else "val/loss"
+    return common.rpartition("/")[2]
+
+
+def measures(group: Group, part: str, quantity: str) -> dict[object, float]:
+    """A metric of each finished run, by what pairs it with runs of other groups."""
+    found: dict[object, float] = {}
+    for run, pair in zip(group.runs, group.pairs, strict=True):
+        value = run.measure(part, quantity) if run.is_finished else None
+        if value is not None:
+            # A repetition of a repetition has no partner.
+            found[pair if pair not in found else (pair, str(run.folder))] = value
+    return found
+
+
+def _line(group: Group, quantity: str) -> Line:
+    done = group.finished
+    return Line(
+        group,
+        validation=Summary(tuple(measures(group, "val", quantity).values())),
+        test=Summary(tuple(measures(group, "test", quantity).values())),
+        seconds=Summary(tuple(float(run.result["seconds"]) for run in done)),
+        parameters=int(done[0].result["parameters"]) if done else 0,
+        improvement=None,
+        to_best=None,
+    )
+
+
+def _place(validation: Summary, higher: bool) -> tuple[bool, float]:
+    mean = validation.mean
+    return (math.isnan(mean), 0.0 if math.isnan(mean) else -mean if higher else mean)
+
+
+def error(value: float, quantity: str) -> float:
+    """What an improvement is measured by: one less a rate, or the loss itself.
+
+    Examples:
+        >>> error(0.75, "accuracy"), error(0.75, "loss")
+        (0.25, 0.75)
+    """
+    return 1.0 - value if quantity in HIGHER_IS_BETTER else value
+
+
+def _test_share(runs: Sequence[StudyRun]) -> float | None:
+    """Test samples as a share of the training samples, of the first finished run."""
+    for run in runs:
+        samples = run.result.get("samples") or {}
+        if run.is_finished and samples.get("train"):
+            return float(samples.get("test", 0)) / float(samples["train"])
+    return None
+
+
+def _against(line: Line, first: Line, best: Line | None, quantity: str, share: float | None) -> Line:
+    """Add to a line how it stands to the first setting and to the best."""
+    improvement = None
+    if first.test.values and line.test.values:
+        own, original = (error(one.test.mean, quantity) for one in (line, first))
+        improvement = original / own if own > 0 and math.isfinite(original) else None
+    if best is None or line is best:
+        return replace(line, improvement=improvement)
+    mine, theirs = (measures(one.group, "test", quantity) for one in (line, best))
+    if not mine or not theirs:
+        return replace(line, improvement=improvement)
+    return replace(line, improvement=improvement, to_best=difference(mine, theirs, test_share=share))

@@ -1,0 +1,187 @@
+"""Runs that differ in seed and fold only, put together and named by what differs between them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from cnnlab.config.compose import compose
+from cnnlab.config.conf import HYDRA
+from cnnlab.config.conf import groups as config_groups
+from cnnlab.errors import UserError, did_you_mean
+from cnnlab.study.runs import COUNTING, StudyRun, flat
+
+MISSING = "-"
+LONGEST_NUMBER = 8
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one setting.
+
+    Args:
+        values: of what was varied, by its keys as typed; empty where all runs have one setting.
+        runs: in the order in which they were found, failed ones included.
+        pairs: for each run what it has in common with its partner in another group: seed and fold, and
+            further settings that differ but do not name the group.
+    """
+
+    values: Mapping[str, str]
+    runs: tuple[StudyRun, ...]
+    pairs: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What was set, in few words.
+
+        Examples:
+            >>> Group({"model": "mlp", "model.dropout": "0.1"}, ()).name
+            'model=mlp, dropout=0.1'
+        """
+        short = short_keys(self.values)
+        return ", ".join(f"{short[key]}={value}" for key, value in self.shown.items()) or "all runs"
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """The values, with numbers of many digits cut to four.
+
+        Examples:
+            >>> Group({"lr": "0.006431172050131994", "l2": "0.5", "seeds": "12345678"}, ()).shown
+            {'lr': '0.006431', 'l2': '0.5', 'seeds': '12345678'}
+        """
+        return {key: _cut(value) for key, value in self.values.items()}
+
+    @property
+    def finished(self) -> tuple[StudyRun, ...]:
+        """Those that came to their end."""
+        return tuple(run for run in self.runs if run.is_finished)
+
+
+def _cut(value: str) -> str:
+    if len(value) <= LONGEST_NUMBER or value.lstrip("-").isdecimal():
+        return value
+    try:
+        return f"{float(value):.4g}"
+    except ValueError:
+        return value
+
+
+def short_keys(keys: Mapping[str, object] | Sequence[str]) -> dict[str, str]:
+    """The last part of each key, and all of it where two end alike.
+
+    Examples:
+        >>> short_keys(["model.l2", "optimizer.lr"]), short_keys(["model.norm", "data.norm"])["model.norm"]
+        ({'model.l2': 'l2', 'optimizer.lr': 'lr'}, 'model.norm')
+    """
+    last = [key.rpartition(".")[2] for key in keys]
+    return {key: name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)}
+
+
+def grouped(runs: Sequence[StudyRun], by: Sequence[str] = ()) -> list[Group]:
+    """Put together the runs that differ in seed, fold and the seed of the split only.
+
+    Args:
+        runs: at least one.
+        by: keys, or groups of the config, to compare by; runs that differ in others are then put together.
+            Without any it is all that differs.
+
+    Raises:
+        UserError: for a key that no run has.
+    """
+    for key in by:
+        _require_key(key, runs)
+    seen = [_Seen(run, choices_typed(run)) for run in runs]
+    differing = varied(seen)
+    keys = list(by) or differing
+    pairing = [*COUNTING, *(key for key in differing if key not in keys)]
+    found: dict[tuple[str, ...], list[_Seen]] = {}
+    for one in seen:
+        found.setdefault(tuple(one.value(key) for key in keys), []).append(one)
+    return [
+        Group(
+            dict(zip(keys, values, strict=True)),
+            runs=tuple(one.run for one in few),
+            pairs=tuple(tuple(one.value(key) for key in pairing) for one in few),
+        )
+        for values, few in found.items()
+    ]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A run beside the options that were typed for it."""
+
+    run: StudyRun
+    typed: tuple[str, ...]
+
+    def value(self, key: str) -> str:
+        """A setting's value, or a config group's chosen option."""
+        if key in config_groups():
+            return choices(self.typed).get(key, MISSING)
+        return self.run.settings.get(key, MISSING)
+
+
+def varied(seen: Sequence[_Seen]) -> list[str]:
+    """Keys that tell the runs apart, those of the config groups first.
+
+    What follows from the options that were chosen (the width of a preset, say) is left out.
+    """
+    flats = [one.run.settings for one in seen]
+    every = dict.fromkeys(key for flat_one in flats for key in flat_one)
+    differing = [key for key in every if key not in COUNTING and len({f.get(key) for f in flats}) > 1]
+    if not differing:
+        return []
+    told = dict.fromkeys(word.partition("=")[0].lstrip("+") for one in seen for word in one.run.told)
+    differing.sort(key=[*told, *differing].index)  # as typed, then what was not
+    typed = dict.fromkeys(word.partition("=")[0] for one in seen for word in one.typed)
+    chosen = [key for key in typed if len({one.value(key) for one in seen}) > 1]
+    bases = [base(one.typed) if chosen else {} for one in seen]
+    said = [
+        key
+        for key in differing
+        if not chosen
+        or any(f.get(key) != base_one.get(key) for f, base_one in zip(flats, bases, strict=True))
+    ]
+    return [*chosen, *said]
+
+
+def choices_typed(run: StudyRun) -> tuple[str, ...]:
+    """Which options of config groups were typed for a run."""
+    known = {key for key in config_groups() if not key.startswith(HYDRA)}
+    words = (word.partition("=") for word in run.told)
+    return tuple(f"{key}={option}" for key, _, option in words if key in known and _is_plain(option))
+
+
+def _is_plain(option: str) -> bool:
+    return option.replace("_", "").replace("/", "").isalnum()
+
+
+@cache
+def choices(typed: tuple[str, ...]) -> Mapping[str, str]:
+    """The option of each config group where these were typed; as typed, where they are no longer there."""
+    try:
+        found = compose(typed, with_hydra=True).hydra.runtime.choices
+    except UserError:
+        return dict(_pairs(typed))
+    return {str(key): str(option) for key, option in found.items()}
+
+
+@cache
+def base(typed: tuple[str, ...]) -> Mapping[str, str]:
+    """All settings that follow from these options; none where they are no longer there."""
+    try:
+        return flat(compose(typed))
+    except UserError:
+        return {}
+
+
+def _pairs(typed: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for word in typed:
+        key, _, option = word.partition("=")
+        yield key, option
+
+
+def _require_key(key: str, runs: Sequence[StudyRun]) -> None:
+    known = dict.fromkeys([*config_groups(), *(name for run in runs for name in run.settings)])
+    if key not in known:
+        near = did_you_mean(key, known) or "; config.yaml in a run's folder shows what there is."
+        raise UserError(f"--by {key}: no run has such a setting{near}")

@@ -1,0 +1,53 @@
+import pytest
+
+from cnnlab.config.compose import compose
+from cnnlab.training.folder import RESULT, RunFolder
+from cnnlab.training.result import Result
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two runs as a training leaves them, apart from each other."""
+    for name, lr, accuracy in (("a", 0.1, 0.75), ("b", 0.01, 0.5)):
+        told = ["model=linear", f"optimizer.lr={lr}"]
+        RunFolder(tmp_path / name).write_config(compose(told), told)
+        result = Result("finished", None, {"accuracy": accuracy}, {"accuracy": accuracy}, "val/accuracy")
+        result.write(tmp_path / name / RESULT)
+
+
+@pytest.mark.usefixtures("runs")
+def test_two_runs_are_set_side_by_side(cnnlab):
+    code, out, err = cnnlab("compare", "b", "a")
+    assert (code, err) == (0, "")
+    assert [line.split()[:3] for line in out.splitlines()[1:3]] == [
+        ["0.1", "0.7500", "0.7500"],
+        ["0.01", "0.5000", "0.5000"],
+    ]
+    assert "the first setting, lr=0.01, has 2 times its error" in out
+    assert "one run of each is too few to tell" in out
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_folder_given_twice_counts_once(cnnlab, tmp_path):
+    assert cnnlab("compare", "a", "b", str(tmp_path))[1] == cnnlab("compare", "a", "b")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "compare: which?"),
+        (["nowhere"], "nowhere: there is no such folder"),
+        (["empty"], "empty: there is no run in it"),
+        (
+            ["a", "--by", "optimizer.rl"],
+            "--by optimizer.rl: no run has such a setting; did you mean optimizer.lr?",
+        ),
+        (["a", "--bye", "x"], "compare: unrecognized arguments: --bye"),
+    ],
+)
+@pytest.mark.usefixtures("runs")
+def test_a_mistake_is_one_sentence(cnnlab, tmp_path, words, said):
+    (tmp_path / "empty").mkdir()
+    code, out, err = cnnlab("compare", *words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert said in err

@@ -1,0 +1,129 @@
+"""``figures``, ``explain`` and ``lr``, as they are typed."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnnlab.config.compose import compose
+from cnnlab.training.run import run
+
+WORDS = ["data=digits", "data.size=8", "model=convnet", "model.features=[4,P]", "model.classifier=[]"]
+QUICK = ["trainer=cpu", "logger=none", "trainer.max_epochs=1"]
+OF_IMAGES = {
+    *("learning_curves", "confusion_matrix", "confusion_matrix_of_counts", "calibration", "most_confused"),
+    *("most_confident_mistakes", "responses", "first_layer_filters"),
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    run(compose([*WORDS, *QUICK, f"data.store={folder.parent}"]), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tabular(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "pima"
+    run(compose(["data=pima", "model=logistic", *QUICK]), folder)
+    return folder
+
+
+def stems(folder):
+    return {path.stem for path in folder.iterdir()}
+
+
+def test_a_run_draws_what_fits_its_data(trained, tabular):
+    assert stems(trained / "figures") == OF_IMAGES
+    expected = OF_IMAGES - {"most_confident_mistakes", "responses", "first_layer_filters"}
+    assert stems(tabular / "figures") == expected | {"roc_and_precision_recall"}
+
+
+def test_outputs_of_a_squared_error_have_no_calibration(tmp_path):
+    words = ["data=digits", "data.size=8", *QUICK, "model=mlp", "model.loss=mse", "model.hidden=[8]"]
+    run(compose(words), tmp_path / "mse")
+    assert "calibration" not in stems(tmp_path / "mse" / "figures")
+    assert "most_confident_mistakes" in stems(tmp_path / "mse" / "figures")
+
+
+def test_figures_are_drawn_again_as_they_were(cnnlab, trained, tmp_path):
+    code, out, err = cnnlab("figures", str(trained), "--to", "again")
+    assert (code, err) == (0, "")
+    assert stems(tmp_path / "again") == OF_IMAGES
+    for path in (trained / "figures").iterdir():
+        first, second = (np.asarray(Image.open(p)) for p in (path, tmp_path / "again" / path.name))
+        np.testing.assert_array_equal(first, second, err_msg=path.name)
+    assert " taken for " in out
+
+
+def test_some_figures_on_a_dark_page_with_chosen_images(cnnlab, trained, tmp_path):
+    code, out, _ = cnnlab(
+        "figures", str(trained), "responses", "calibration.png", "--test", "5", "--dark", "--to", "x"
+    )
+    assert code == 0
+    assert out.split() == ["x/responses_dark.png", "x/calibration_dark.png"]
+    assert np.asarray(Image.open(tmp_path / "x" / "calibration_dark.png"))[0, 0].max() < 50
+
+
+def test_curves_and_counts_need_no_data(cnnlab, trained, tmp_path):
+    shutil.copytree(trained, "alone")
+    config = tmp_path / "alone" / "config.yaml"
+    config.write_text(config.read_text().replace(f"store: {trained.parent}", "store: /proc/nowhere"))
+    assert cnnlab("figures", "alone", "learning_curves", "confusion_matrix")[0] == 0
+
+
+def test_images_are_explained(cnnlab, trained, tmp_path):
+    pytest.importorskip("captum")
+    Image.new("RGB", (30, 20), "white").save(tmp_path / "white.png")
+    (tmp_path / "text.png").write_text("no picture")
+    code, out, err = cnnlab("explain", str(trained), "white.png", "text.png", "--test", "0", "7", "--to", "x")
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "text.png: cannot be read as a picture" in err
+    assert out.split() == ["x/explained_test_0.png", "x/explained_test_7.png", "x/explained_white.png"]
+    assert stems(tmp_path / "x") == {"explained_test_0", "explained_test_7", "explained_white"}
+
+
+def test_a_rate_is_suggested_and_nothing_overwritten(cnnlab, tmp_path):
+    code, out, err = cnnlab("lr", "data=pima", "model=logistic", "trainer=cpu", "--steps", "60")
+    assert code == 0
+    assert err == ""
+    assert "optimizer.lr=" in out
+    cnnlab("lr", "data=pima", "model=logistic", "trainer=cpu", "--steps", "60", "--to", "0.01")
+    assert stems(tmp_path / "outputs" / "lr") == {"MLP_on_pima", "MLP_on_pima_2"}
+    assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["lr"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["figures"], "figures: a run folder is needed; say figures RUN"),
+        (["figures", "nowhere"], "nowhere: not a run folder"),
+        (["figures", "RUN", "confusion"], "did you mean confusion_matrix? There are learning_curves"),
+        (
+            ["figures", "RUN", "responses", "--test", "999"],
+            "--test 999: the test set has the images 0 to 358",
+        ),
+        (["figures", "RUN", "--darker"], "unrecognized arguments: --darker"),
+        (["explain", "RUN"], "explain: a run and an image are needed"),
+        (["explain", "RUN", "--test", "-1"], "--test"),
+        (["explain", "RUN", "--test", "359"], "--test 359: the test set has the images 0 to 358"),
+        (["explain", "TABLE", "--test", "0"], "only a network that tells classes of images"),
+        (["lr", "--steps", "1"], "lr --steps 1: at least 20"),
+        (["lr", "--from", "1", "--to", "0.1"], "rates are above 0, and rise"),
+        (["lr", "--picture", "x.jpg"], "its name must end in .png"),
+        (["lr", "model.lrr=1"], "model.lrr: model has no key lrr"),
+        (["describe", "--picture", "x.gif"], "its name must end in .png, .svg, .pdf"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(cnnlab, tmp_path, trained, tabular, words, said):
+    if words[0] == "explain":
+        pytest.importorskip("captum")
+    places = {"RUN": str(trained), "TABLE": str(tabular)}
+    code, out, err = cnnlab(*(places.get(word, word) for word in words))
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert said in err
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,127 @@
+"""The table and the figures of a study, from run folders as trainings leave them."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from cnnlab.report.comparison import as_csv, markdown, screen, write
+from cnnlab.report.study_pictures import draw, study_figures
+from cnnlab.study.comparison import compare
+from cnnlab.training.loggers import as_csv as metrics_csv
+
+RATES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+
+
+@pytest.fixture
+def study(left):
+    """Seven rates with two seeds; the higher, the better by validation."""
+    return [
+        left(f"{2 * i + seed}", [f"optimizer.lr={lr}", f"seed={seed}"], val=lr, test=lr + seed / 100)
+        for i, lr in enumerate(RATES)
+        for seed in (0, 1)
+    ]
+
+
+def cells(lines):
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+
+
+def test_the_page_has_the_five_best_first_then_the_others(study):
+    top, others = markdown(compare(study), "kernels").split("## The others")
+    assert top.startswith("# kernels\n\nBest by validation is lr=0.7: ")
+    assert [row[0] for row in cells(top.splitlines())] == ["lr", "---", "0.7", "0.6", "0.5", "0.4", "0.3"]
+    assert [row[0] for row in cells(others.splitlines())] == ["lr", "---", "0.2", "0.1"]
+    head, _, best = cells(top.splitlines())[:3]
+    assert dict(zip(head, best, strict=True)) == {
+        "lr": "0.7",
+        "validation accuracy": "0.7000 ± 0.0000",
+        "test accuracy": "0.7050 ± 0.0071",
+        "improvement": "3.034",  # 0.895 / 0.295
+        "to the best": "",
+        "runs": "2",
+        "seconds": "10.0",
+        "parameters": "650",
+    }
+    assert "-0.1000 (too few to tell)" in top
+
+
+def test_the_screen_shows_the_five_best_and_counts_the_others(study):
+    lines = screen(compare(study)).splitlines()
+    assert [line.split()[0] for line in lines[:7]] == ["lr", "0.7", "0.6", "0.5", "0.4", "0.3", "and"]
+    assert lines[6] == "and 2 more"
+
+
+def test_failed_runs_are_listed_with_their_reason(study, left):
+    failed = left("99", ["optimizer.lr=9.0"], status="failed", reason="the loss | is <b>nan</b>")
+    page = markdown(compare([*study, failed]), "s")
+    assert "- `99`: failed, the loss \\| is &lt;b>nan&lt;/b>" in page.partition("## Not finished")[2]
+
+
+def test_the_csv_holds_every_run_with_all_that_was_measured(study, tmp_path):
+    comparison = compare(study)
+    rows = list(csv.DictReader(io.StringIO(as_csv(study, comparison, tmp_path / "study"))))
+    assert len(rows) == 14
+    assert [row["run"] for row in rows[:3]] == ["0", "1", "2"]
+    assert [float(row["test/accuracy"]) for row in rows[:3]] == [0.1, 0.11, 0.2]
+    assert {row["status"] for row in rows} == {"finished"}
+    assert [row["seed"] for row in rows[:2]] == ["0", "1"]
+
+
+def test_both_files_are_written(study, tmp_path):
+    write(compare(study), study, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} >= {"study.md", "study.csv"}
+
+
+def texts(figure):
+    return {text.get_text() for axes in figure.axes for text in (axes.xaxis.label, axes.yaxis.label)}
+
+
+def test_one_setting_is_drawn_as_a_line(study):
+    (figure,) = study_figures(compare(study)).values()
+    assert texts(figure) >= {"optimizer.lr", "error (%)"}
+    x, y = figure.axes[0].containers[0][0].get_data()
+    assert x.tolist() == list(RATES)
+    assert y.tolist() == pytest.approx([100 * (1 - lr) for lr in RATES])
+
+
+def test_two_settings_are_a_heat_map_and_more_are_parallel_coordinates(left):
+    two = [
+        left(f"{lr}{l2}", [f"optimizer.lr={lr}", f"model.l2={l2}"], val=lr)
+        for lr in (0.1, 0.2)
+        for l2 in (0.0, 0.5)
+    ]
+    assert set(study_figures(compare(two))) == {"heat map", "sensitivity"}
+    scattered = [
+        left(f"s{i}", [f"optimizer.lr={i / 7}", f"model.l2={i / 11}"], val=i / 9) for i in range(1, 5)
+    ]
+    assert set(study_figures(compare(scattered))) == {"parallel coordinates"}
+
+
+def test_ten_runs_of_several_settings_show_what_matters(left):
+    runs = [
+        left(f"{lr}{l2}{norm}", [f"optimizer.lr={lr}", f"model.l2={l2}", f"data.size={size}"], val=lr)
+        for norm, size in enumerate((8, 16))
+        for l2 in (0.0, 0.5)
+        for lr in (0.1, 0.2, 0.3)
+    ]
+    figures = study_figures(compare(runs))
+    assert set(figures) >= {"parallel coordinates", "importance"}
+    assert figures["importance"].axes[0].get_yticklabels()[0].get_text() == "lr"
+
+
+def test_curves_are_drawn_with_a_band_and_saved(study, tmp_path: Path):
+    for run in study:
+        rows = [{"epoch": e, "val/accuracy": 0.1 * e, "train/accuracy": 0.2 * e} for e in (1, 2, 3)]
+        (run.folder / "metrics.csv").write_text(metrics_csv(rows))
+    files = draw(compare(study), tmp_path)
+    assert [file.name for file in files] == ["learning_curves.png", "sensitivity.png"]
+    assert all(file.read_bytes()[1:4] == b"PNG" for file in files)
+    figure = study_figures(compare(study))["learning curves"]
+    assert [axes.get_title() for axes in figure.axes] == ["train", "validation"]
+    assert len(figure.axes[0].lines) == 5
+
+
+def test_a_study_without_a_finished_run_draws_nothing(left):
+    assert study_figures(compare([left("0", [], status="failed")])) == {}

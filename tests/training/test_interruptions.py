@@ -1,0 +1,46 @@
+import os
+import signal
+
+import pytest
+
+from cnnlab.training.interruptions import Interruption
+
+SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+
+
+@SIGNALS
+def test_outside_of_training_a_signal_ends_the_run_at_once(number, code):
+    before = signal.getsignal(number)
+    with Interruption().watched(), pytest.raises(SystemExit) as raised:
+        os.kill(os.getpid(), number)
+    assert raised.value.code == code
+    assert signal.getsignal(number) is before
+
+
+def signalled(interruption, number):
+    """Be told to stop in mid-training; gives what would answer the next signal."""
+    with interruption.deferred():
+        os.kill(os.getpid(), number)
+        yield {signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+
+
+@SIGNALS
+def test_in_training_the_first_signal_is_noted_and_the_second_is_the_systems(number, code, capfd):
+    interruption = Interruption()
+    with interruption.watched():
+        training = signalled(interruption, number)
+        assert next(training) == {signal.SIG_DFL}
+        assert interruption.asked == code
+        with pytest.raises(SystemExit) as raised:
+            next(training)
+    assert raised.value.code == code
+    assert capfd.readouterr().err.count("a second signal stops at once") == 1
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interruption().watched():
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
