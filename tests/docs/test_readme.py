@@ -49,6 +49,7 @@ WITH_FLAGS: dict[str, Callable[[list[str]], tuple[object, list[str]]]] = {
     "describe": parse_describe,
 }
 SHOWS = ("--help", "--version", "--cfg")
+ALLOWS = "--allow-target"  # a class that is not there
 
 
 def commands(page: Path) -> set[str]:
@@ -59,7 +60,7 @@ def commands(page: Path) -> set[str]:
 def accept(command: str, act: Callable[[DictConfig], None] | None = None) -> None:
     """Compose and check all jobs of a command, and do with them what is wanted besides."""
     words = shlex.split(command)
-    if any(word in SHOWS for word in words):
+    if any(word in (*SHOWS, ALLOWS) for word in words):
         return
     if words and words[0] in ALONE:
         ALONE[words[0]](words[1:])
