@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from cnnlab.config.allowing import allowing
+from cnnlab.config.typed import require_readable
 from cnnlab.errors import TrainingError, UserError, did_you_mean
 
 VERBS = {
@@ -53,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone; nothing can be said to it any more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except MemoryError:
+        print("cnnlab: out of memory: smaller numbers in the settings need less.", file=sys.stderr)
+        return FAILED
     except OSError as error:  # a full disk, say
         print(f"cnnlab: {error}", file=sys.stderr)
         return FAILED
@@ -61,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
+    if words[:1] != ["predict"]:  # behind which stand files, of any name
+        require_readable(words)
     if any(word in ("-h", "--help") for word in words):
         from cnnlab.cli.help import help_text
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig
 
 from cnnlab.__main__ import OF_FILES, VERBS
 from cnnlab.cli.data import parse
@@ -14,6 +15,7 @@ from cnnlab.cli.describe import parse as parse_describe
 from cnnlab.cli.explain import parse as parse_explain
 from cnnlab.cli.figures import parse as parse_figures
 from cnnlab.cli.lr import parse as parse_lr
+from cnnlab.cli.rehearsal import rehearse
 from cnnlab.cli.reproduce import parse as parse_reproduce
 from cnnlab.config.check import check
 from cnnlab.config.compose import compose, expand
@@ -31,7 +33,17 @@ COMMAND = re.compile(
 REFUSED = re.compile(r"^\$ python -m cnnlab (.*)\ncnnlab: (.*?)(?: \.\.\.)?$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 TOCTREE = re.compile(r"```\{toctree\}(.*?)```", re.DOTALL)
-OF_A_RUN = {"figures": parse_figures, "explain": parse_explain}
+# Verbs whose words are not settings: of a run or a file that there is not, only the form is looked at.
+ALONE: dict[str, Callable[[list[str]], object]] = {
+    "reproduce": lambda words: choose_rows(
+        [word for word in parse_reproduce(words).words if "=" not in word]
+    ),
+    "figures": parse_figures,
+    "explain": parse_explain,
+    "resume": lambda words: words[0],
+    "compare": lambda words: words[0],
+    **{verb: importlib.import_module(f"cnnlab.cli.{verb}").parse for verb in OF_FILES},
+}
 WITH_FLAGS: dict[str, Callable[[list[str]], tuple[object, list[str]]]] = {
     "lr": parse_lr,
     "describe": parse_describe,
@@ -44,31 +56,26 @@ def commands(page: Path) -> set[str]:
     return {"".join(parts).strip() for parts in COMMAND.findall(page.read_text(encoding="utf-8"))}
 
 
-def accept(command: str) -> None:
-    """Compose and check all jobs of a command."""
+def accept(command: str, act: Callable[[DictConfig], None] | None = None) -> None:
+    """Compose and check all jobs of a command, and do with them what is wanted besides."""
     words = shlex.split(command)
     if any(word in SHOWS for word in words):
         return
-    if words and words[0] == "reproduce":
-        assert choose_rows([word for word in parse_reproduce(words[1:]).words if "=" not in word])
-        return
-    if words and words[0] in OF_A_RUN:
-        OF_A_RUN[words[0]](words[1:])
+    if words and words[0] in ALONE:
+        ALONE[words[0]](words[1:])
         return
     if words and words[0] == "data":
         words = parse(words[1:]).overrides
     elif words and words[0] in WITH_FLAGS:
         _, words = WITH_FLAGS[words[0]](words[1:])
-    elif words and words[0] in OF_FILES:
-        importlib.import_module(f"cnnlab.cli.{words[0]}").parse(words[1:])
-        return
-    elif words and words[0] == "resume":
-        return  # of a run that there is not
     elif words and words[0] in VERBS:
         words.pop(0)
     overrides = [word for word in words if word != "-m"]
     for job in expand(overrides) if "-m" in words else [overrides]:
-        check(compose(job))
+        cfg = compose(job)
+        check(cfg)
+        if act is not None:
+            act(cfg)
 
 
 TYPED = sorted({command for page in PAGES if page.name not in PROVED for command in commands(page)})
@@ -89,7 +96,7 @@ def test_a_refusal_is_as_shown() -> None:
     assert shown
     for command, message in shown:
         with pytest.raises(UserError, match=re.escape(message)):
-            accept(command)
+            accept(command, act=rehearse)
 
 
 def test_links_lead_somewhere() -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from cnnlab.memory import require_memory
 from cnnlab.training.build import build
+from cnnlab.training.callbacks import make_callbacks
 from cnnlab.training.trainer import build_trainer
 
 # Settings of the Trainer that change the process.
@@ -23,8 +25,12 @@ def rehearse(cfg: DictConfig) -> None:
     """
     with torch.device("meta"):
         _, model = build(cfg)
-    settings = OmegaConf.masked_copy(cfg.trainer, [key for key in cfg.trainer if key not in NOT_REHEARSED])
+    settings = OmegaConf.create(
+        {key: value for key, value in cfg.trainer.items() if key not in NOT_REHEARSED}
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the run will say it again
         logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+        make_callbacks(cfg, model, Path())
+        require_memory(sum(p.numel() * p.element_size() for p in model.parameters()))
         build_trainer(settings, model.network, Path(), callbacks=[], loggers=[])

@@ -30,4 +30,8 @@ def show(result: Result, folder: Path) -> None:
     speed = f", {result.samples_per_second:,.0f} samples/s" if result.samples_per_second else ""
     epochs = f"{result.epochs} epoch{'' if result.epochs == 1 else 's'}"
     print(f"{epochs} in {result.seconds:.1f} s on {result.device}, {result.precision}{speed}")
+    if result.steps_left_out:
+        print(f"left out: {result.steps_left_out:,} steps without a finite loss and gradients")
+    if result.caveats:
+        print(f"not promised: {'; '.join(result.caveats)}")
     print(f"folder: {folder}", flush=True)

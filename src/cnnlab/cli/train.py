@@ -59,7 +59,7 @@ def _study(words: Sequence[str], arguments: argparse.Namespace, jobs: Sequence[S
     with held(folder):
         task = Task(number_of_jobs(arguments.overrides, jobs), failures=folder / FAILURES)
         try:
-            _call_hydra(task, [*words, *naming(jobs), told_folder(folder)], arguments)
+            _call_hydra(task, words, arguments, further=[*naming(jobs), told_folder(folder)])
             failures = task.said()
         finally:
             (folder / FAILURES).unlink(missing_ok=True)
@@ -81,10 +81,14 @@ def number_of_jobs(overrides: Sequence[str], jobs: Sequence[Sequence[str]]) -> i
     return SearchSettings.read(compose(jobs[0], with_hydra=True).hydra.sweeper).total(read_space(overrides))
 
 
-def _call_hydra(task: Task, words: Sequence[str], arguments: argparse.Namespace) -> int:
+def _call_hydra(
+    task: Task, words: Sequence[str], arguments: argparse.Namespace, further: Sequence[str] = ()
+) -> int:
     """Let Hydra read the words and call the task."""
     run = hydra.main(config_path=str(conf.conf_dir()), config_name=CONFIG_NAME, version_base="1.3")(task)
-    with isolated(words):
+    # argparse takes what stands behind a flag for the flag's.
+    flags = [word for word in words if word not in arguments.overrides]
+    with isolated([*arguments.overrides, *further, *flags]):
         try:
             run()
         except SystemExit as error:
@@ -105,7 +109,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         raise UserError(f"{' '.join(words)}: {message}; --help shows what can be typed.")
 
     parser.error = refuse  # type: ignore[method-assign]
-    arguments, unknown = parser.parse_known_args(list(words))
+    arguments, unknown = parser.parse_known_intermixed_args(list(words))
     if unknown:
         near = did_you_mean(unknown[0], [*parser._option_string_actions, "--version"])
         raise UserError(f"{unknown[0]}: there is no such flag{near or ';'} --help shows what can be typed.")
@@ -163,8 +167,9 @@ def check_jobs(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
 
 def _one_device(cfg: DictConfig) -> None:
     """Refuse several devices in a study: the processes of a job would each start the study anew."""
-    if cfg.trainer.devices not in (1, "auto") or "ddp" in str(cfg.trainer.strategy):
-        raise UserError(f"trainer.devices={cfg.trainer.devices}: several devices do not go with -m.")
+    devices = cfg.trainer.get("devices", "auto")
+    if devices not in (1, "auto") or "ddp" in str(cfg.trainer.get("strategy")):
+        raise UserError(f"trainer.devices={devices}: several devices do not go with -m.")
 
 
 @contextmanager

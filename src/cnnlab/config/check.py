@@ -24,6 +24,7 @@ CALLED = ("data", "model", "optimizer", "schedule", "trainer")
 COLLECTIONS = ("callbacks", "logger")
 NEEDED = ("callbacks.checkpoint",)
 SINGLE_VALUES = ("seed",)
+SINGLE_MEMBERS = ("callbacks.on_nan",)  # may be left out
 PARTIAL = ("optimizer",)
 # What the code supplies where a node is called; a config may not set it.
 SUPPLIED = {
@@ -78,7 +79,9 @@ def _nodes(plain: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for key in COLLECTIONS:
         members = _mapping(key, plain.get(key))
         for name, node in members.items():
-            if node is not None:
+            if f"{key}.{name}" in SINGLE_MEMBERS:
+                require(f"{key}.{name}", node, LIMITS[f"{key}.{name}"])
+            elif node is not None:
                 yield f"{key}.{name}", _mapping(f"{key}.{name}", node)
     for path in NEEDED:
         group, _, name = path.partition(".")

@@ -1,10 +1,12 @@
 """Finding conf/ and composing a config, with Hydra's errors said in one sentence."""
 
+import math
 from collections.abc import Sequence
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -19,8 +21,13 @@ from cnnlab.errors import UserError
 __all__ = ["CONFIG_NAME", "REFUSALS", "compose", "conf_dir", "expand", "groups"]
 
 CONFIG_NAME = "config"
-# What Hydra raises for a mistake in overrides or files; a group set to a number is a ValueError.
-REFUSALS = (HydraException, OmegaConfBaseException, YAMLError, ValueError)
+# What Hydra raises for a mistake in overrides or files. It means some of them; others it stumbles over: a
+# group set to a number is a ValueError, to a list with a number in it a TypeError.
+REFUSALS = (
+    *(HydraException, OmegaConfBaseException, YAMLError),
+    *(ValueError, TypeError, AttributeError, LookupError, AssertionError, RecursionError),
+)
+MOST_JOBS = 10_000
 
 
 def compose(overrides: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
@@ -63,7 +70,26 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
 
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
+        _require_few(parsed)
         batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
-    except HydraException as error:
+    except REFUSALS as error:
         raise UserError(explain(error, overrides, _compose)) from error
     return [list(job) for batch in batches for job in batch]
+
+
+def _require_few(parsed: Sequence[Override]) -> None:
+    """Count the jobs before they are written out."""
+    counts = [_choices(override) for override in parsed]
+    if math.prod(counts) > MOST_JOBS:
+        most = parsed[counts.index(max(counts))].input_line
+        raise UserError(f"{most}: these are {math.prod(counts):,} jobs; a study has {MOST_JOBS:,} at most.")
+
+
+def _choices(override: Override) -> int:
+    """How many values a sweep gives a setting."""
+    value = override._value
+    if isinstance(value, RangeSweep) and value.step == 0:
+        raise UserError(f"{override.input_line}: the step of a range is not 0.")
+    if isinstance(value, RangeSweep) and value.start is not None and value.stop is not None:
+        return max(0, math.ceil((value.stop - value.start) / value.step))
+    return len(value.list) if isinstance(value, ChoiceSweep) else 1

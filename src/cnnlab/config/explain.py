@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from yaml import MarkedYAMLError  # type: ignore[import-untyped]
 
 from cnnlab.config import conf
-from cnnlab.errors import did_you_mean, reason
+from cnnlab.errors import did_you_mean, listed, reason
 
 # Nodes whose callables take more than conf/ lists.
 OPEN = ("trainer", "optimizer", "callbacks")
@@ -48,7 +48,7 @@ def _of_option(text: str) -> str | None:
     if found := re.search(r"Could not override '([^'@]+)[^']*'\.\s*No match in the defaults list", text):
         name = found.group(1)
         hint = did_you_mean(name, conf.groups()) or "."
-        return f"{name}: there is no such group{hint} " + _listed("The groups are", conf.groups())
+        return f"{name}: there is no such group{hint} The groups are {listed(name, conf.groups())}."
     if found := re.search(r"Could not delete '([^'=]+)=([^']+)'\.\s*No match in the defaults list", text):
         return f"~{found.group(1)}={found.group(2)}: {found.group(2)} is not what is chosen."
     if found := re.search(r"Multiple values for (\w+)\.", text):
@@ -64,9 +64,13 @@ def _of_override(text: str, typed: Sequence[Override]) -> str | None:
         if not override.key_or_group:
             return f"{override.input_line}: the name before the = is missing; --help shows the groups."
         options = conf.groups().get(override.key_or_group)
-        if options and not override.is_delete() and not isinstance(override.value(), (str, list)):
-            return f"{override.input_line}: " + _listed("allowed are", options)
+        if options and not override.is_delete() and not _names_options(override.value()):
+            return f"{override.input_line}: allowed are {listed(override.key_or_group, options)}."
     return None
+
+
+def _names_options(value: object) -> bool:
+    return all(isinstance(one, str) for one in (value if isinstance(value, list) else [value]))
 
 
 def _parsed(word: str) -> Override | None:
@@ -95,10 +99,6 @@ def _first_line(error: Exception, typed: Iterable[Override]) -> str:
     return ": ".join(str(part) for part in (named or key, about) if part)
 
 
-def _listed(intro: str, names: Iterable[str]) -> str:
-    return f"{intro} {', '.join(names)}."
-
-
 def _no_such_option(place: str, group: str, option: str, available: Sequence[str]) -> str:
     file = conf.conf_dir() / f"{place}.yaml"
     if place != "config" and file.exists():
@@ -107,7 +107,7 @@ def _no_such_option(place: str, group: str, option: str, available: Sequence[str
         return f"{group}={option}: it is not installed; pip install 'cnnlab[{extra}]' brings it."
     options = conf.groups().get(group, available)
     hint = did_you_mean(option, options)
-    return f"{group}={option}: there is no such {group}{hint or '.'} " + _listed("There are", options)
+    return f"{group}={option}: there is no such {group}{hint or '.'} There are {listed(option, options)}."
 
 
 def _no_such_key(key: str, overrides: Sequence[str], compose: Compose) -> str:
@@ -134,4 +134,4 @@ def _no_such_key(key: str, overrides: Sequence[str], compose: Compose) -> str:
     where = ".".join(parents) or "the config"
     hint = did_you_mean(last, names) or "."
     more = f" Other arguments can be added: +{key}=..." if parents and parents[0] in OPEN else ""
-    return f"{key}: {where} has no key {last}{hint} " + _listed("There are", names) + more
+    return f"{key}: {where} has no key {last}{hint} There are {listed(last, names)}.{more}"

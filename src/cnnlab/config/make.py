@@ -8,6 +8,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
 from cnnlab.errors import UserError, reason
+from cnnlab.memory import is_lack
 
 REFUSALS = (
     UserError,
@@ -36,9 +37,11 @@ def make(name: str, node: DictConfig, **supplied: Any) -> Any:  # noqa: ANN401 -
         made = instantiate(node, _convert_="all", _partial_=True)
         return made if node.get("_partial_") else made(**supplied)
     except REFUSALS as error:
-        if isinstance(error, UserError):
+        if isinstance(error, UserError) or is_lack(error):
             raise
         cause = error.__cause__ or error
+        if is_lack(cause):
+            raise cause from None
         if isinstance(cause, UserError):
             raise cause from None
         raise UserError(f"{name}: {reason(cause)}") from error

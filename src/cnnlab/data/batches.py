@@ -94,6 +94,10 @@ class Batches:
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch))
         return self.rows[torch.randperm(len(self.rows), generator=generator)]
 
+    def rows_of(self, epoch: int, step: int) -> Tensor:
+        """Rows of this process's samples in a batch of an epoch, both counted from 0: int64 on the CPU."""
+        return self._rows(self.order(epoch), step)
+
     def __iter__(self) -> Iterator[Batch]:
         """Serve the next epoch, or the rest of the one that was loaded."""
         if not self._resumed:

@@ -163,12 +163,17 @@ class DataModule(pl.LightningDataModule):
         return Batches(
             self.for_training(samples) if train else samples,
             torch.from_numpy(part.rows),
-            size if train else max(size, min(EVALUATION_BATCH, EVALUATION_BYTES // samples.sample_bytes)),
+            size if train else self.evaluation_batch(part),
             shuffle=train,
             seed=self.seed,
             rank=trainer.global_rank if trainer is not None and train else 0,
             world_size=trainer.world_size if trainer is not None and train else 1,
         )
+
+    def evaluation_batch(self, part: Part) -> int:
+        """How many samples are looked at together where nothing is trained."""
+        size = len(part.rows) if self.batch_size == "all" else self.batch_size
+        return max(size, min(EVALUATION_BATCH, EVALUATION_BYTES // self.samples(part.stored).sample_bytes))
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Leave a batch where it is if that is the device, without looking into it piece by piece."""
@@ -212,6 +217,14 @@ class DataModule(pl.LightningDataModule):
             digest.update(np.ascontiguousarray(part.rows).tobytes())
         digest.update(json.dumps(self.spec.class_names).encode())
         return digest.hexdigest()[:16]
+
+    def shared_with_train(self) -> dict[str, int]:
+        """How many samples of validation and test are equal to one that is trained on."""
+        train, *others = [self._contents[p.stored].digests[p.rows] for p in self.splits.parts()]
+        return {
+            name: int(np.isin(other, train).sum())
+            for name, other in zip(("validation", "test"), others, strict=True)
+        }
 
     def counts(self) -> dict[str, int]:
         """Samples in train, validation and test."""

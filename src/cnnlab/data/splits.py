@@ -158,6 +158,11 @@ def cut(
         digests: likewise, of the whole stored split.
     """
     drawn = draw(labels[part.rows], count, seed, stratify, None if digests is None else digests[part.rows])
+    if not 0 < len(drawn) < len(part.rows):
+        raise UserError(
+            f"data: of {len(part.rows)} samples {count} cannot be set aside, since equal ones stay together;"
+            " another number, or data.stratify=false, may do."
+        )
     stays = np.setdiff1d(np.arange(len(part.rows)), drawn, assume_unique=True)
     return Part(part.stored, part.rows[stays]), Part(part.stored, part.rows[drawn])
 

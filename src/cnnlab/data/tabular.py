@@ -28,6 +28,7 @@ from cnnlab.data.spec import DataSpec
 from cnnlab.data.tables import boston, pima
 from cnnlab.errors import UserError
 
+MOST_DRAWN = 10**9  # numbers of a random table, 4 GB
 FRESH_POINTS = 1000  # of the logistic map, to test on
 
 
@@ -219,7 +220,7 @@ class LogisticMap(TabularDataModule):
     dataset_name = "logistic_map"
     validation: Count | Fraction | None = None
     predict: Literal["step", "path"] = "step"
-    points: Annotated[int, Field(ge=2)] = 24
+    points: Annotated[int, Field(ge=2, le=10**7)] = 24
     steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 10
 
     def _draw(self, points: int, seed: int) -> Table:
@@ -246,9 +247,17 @@ class RandomTable(TabularDataModule):
 
     dataset_name = "random"
     test: Count | Fraction | None = 0.2
-    samples_drawn: Count = 1000
-    features: Count = 784
-    classes: Annotated[int, Field(ge=2)] = 2
+    samples_drawn: Annotated[int, Field(ge=1, le=10**8)] = 1000
+    features: Annotated[int, Field(ge=1, le=10**5)] = 784
+    classes: Annotated[int, Field(ge=2, le=10**4)] = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.samples_drawn * self.features > MOST_DRAWN:
+            raise UserError(
+                f"data.samples_drawn={self.samples_drawn}: with {self.features} features these are "
+                f"{self.samples_drawn * self.features:,} numbers; at most {MOST_DRAWN:,} are drawn."
+            )
 
     def tables(self) -> dict[str, Table]:
         """One table, which is split."""

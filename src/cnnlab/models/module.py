@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from cnnlab.config.ranges import NotNegative, Share
 from cnnlab.data.samples import Batch
 from cnnlab.data.spec import DataSpec, Kind
-from cnnlab.errors import TrainingError, UserError
+from cnnlab.errors import UserError
 from cnnlab.models.layers import Network, squared_kernels
 from cnnlab.models.objectives import Loss, objective_for
 from cnnlab.models.preprocess import Preprocess, Step
@@ -206,16 +206,14 @@ class NetworkModule(pl.LightningModule):
         """Note the rate that the epoch begins with."""
         self.epoch_rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
 
+    def mean_loss(self, part: str) -> float | None:
+        """Mean loss of a part so far in the epoch, on this device; None before its first batch."""
+        sums = self.sums.get(part)
+        return None if sums is None else float(sums.loss) / sums.count
+
     def on_train_epoch_end(self) -> None:
-        """Log the epoch's means, and stop where the loss is no number."""
-        means = self.take_sums("train")
-        loss = means.get("train/loss", 0.0)
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the training loss is {loss} in epoch {self.current_epoch + 1}: "
-                "a lower optimizer.lr, or trainer.gradient_clip_val=1, may help."
-            )
-        self._log(means | {"lr": self.epoch_rate})
+        """Log the epoch's means."""
+        self._log(self.take_sums("train") | {"lr": self.epoch_rate})
         for config in self.trainer.lr_scheduler_configs:
             if config.reduce_on_plateau:
                 found = self.trainer.callback_metrics

@@ -10,10 +10,9 @@ from types import FrameType
 from typing import NoReturn
 
 import pytorch_lightning as pl
-import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-from cnnlab.errors import TrainingError, UserError, reason
+from cnnlab.errors import UserError, reason
 
 TERMINATED = 143  # the shell's code for SIGTERM
 INTERRUPTED = 130  # and for SIGINT
@@ -95,5 +94,3 @@ def explained(trainer: pl.Trainer) -> Iterator[None]:
         raise
     except MisconfigurationException as error:
         raise UserError(f"trainer: {reason(error)}") from error
-    except torch.OutOfMemoryError as error:
-        raise TrainingError("the device ran out of memory; a smaller data.batch_size needs less.") from error

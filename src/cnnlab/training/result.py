@@ -28,6 +28,8 @@ NOT_FINGERPRINTED = (
     *("data.root", "data.store", "data.memory", "data.verify", "data.watch_test"),
     *("callbacks.checkpoint.every_seconds", "logger", "hydra"),
 )
+# Settings without a callable, at what they were before they could be set.
+NEUTRAL = {"callbacks": {"on_nan": "stop"}}
 
 
 @dataclass
@@ -47,6 +49,10 @@ class Result:
     parameters_trained: int = 0
     samples: dict[str, int] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
+    caveats: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    steps_left_out: int = 0
+    failure: dict[str, Any] | None = None
     seed: int = 0
     device: str | None = None
     precision: str | None = None
@@ -91,6 +97,9 @@ def config_fingerprint(cfg: DictConfig) -> str:
     for key in NOT_FINGERPRINTED:
         *path, last = key.split(".")
         functools.reduce(lambda node, part: node.get(part, {}), path, plain).pop(last, None)
+    for group, settings in NEUTRAL.items():
+        node = plain.get(group, {})
+        plain[group] = {key: value for key, value in node.items() if settings.get(key) != value}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 

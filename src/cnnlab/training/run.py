@@ -14,23 +14,29 @@ from omegaconf import DictConfig, OmegaConf
 from cnnlab.config.check import check
 from cnnlab.config.make import make
 from cnnlab.data.batches import mixed_seed
-from cnnlab.errors import Pruned, UserError
+from cnnlab.errors import Pruned, TrainingError, UserError
 from cnnlab.figures.style import save
 from cnnlab.files import remove_leftovers
+from cnnlab.memory import smaller_batch, within_memory
 from cnnlab.models.describe import Description, describe
 from cnnlab.training.build import build
-from cnnlab.training.checkpoints import BestAndLast, load_weights
+from cnnlab.training.callbacks import make_callbacks
+from cnnlab.training.caveats import caveats
+from cnnlab.training.checkpoints import load_weights
 from cnnlab.training.features import served
 from cnnlab.training.fingerprints import weights_fingerprint
-from cnnlab.training.folder import CHECKPOINTS, METRICS, PREDICTIONS, RESULT, TENSORBOARD, RunFolder
+from cnnlab.training.folder import METRICS, PREDICTIONS, RESULT, TENSORBOARD, RunFolder
 from cnnlab.training.interruptions import INTERRUPTED, NAMES, Interruption, explained
 from cnnlab.training.loggers import EpochRecords, TensorBoard
 from cnnlab.training.pictures import Outcome, first_batch, title_of
 from cnnlab.training.process import settled, without_idle_warnings
 from cnnlab.training.result import Result, config_fingerprint, git_state, versions, write_predictions
 from cnnlab.training.resuming import RunState, Start
-from cnnlab.training.speed import Speed
 from cnnlab.training.trainer import build_trainer, epoch_teller
+
+LESS_MEMORY = (
+    "a smaller network, smaller samples, or data.memory=map where there is such a setting, need less"
+)
 
 
 def run(
@@ -76,7 +82,7 @@ def _written(run: "Run", place: RunFolder) -> Result:
         # Of a finished run that trains on: until it is finished again, it is not.
         (place.path / RESULT).unlink(missing_ok=True)
         result.seed, result.config_fingerprint = cfg.seed, config_fingerprint(cfg)
-        with without_idle_warnings():
+        with without_idle_warnings(), within_memory("preparing the run", LESS_MEMORY):
             run.go()
         result.status = "finished"
     except (KeyboardInterrupt, SystemExit) as error:
@@ -88,6 +94,7 @@ def _written(run: "Run", place: RunFolder) -> Result:
         raise
     except BaseException as error:
         result.reason = f"{type(error).__name__}: {error}"
+        result.failure = error.details if isinstance(error, TrainingError) else None
         raise
     finally:
         earlier = start.seconds if start is not None else 0.0
@@ -109,7 +116,7 @@ class Run:
     told: Sequence[str] = ()
     start: Start | None = None
     interruption: Interruption = field(default_factory=Interruption)
-    callbacks: Sequence[pl.Callback] = ()
+    further: Sequence[pl.Callback] = ()
 
     def go(self) -> None:
         """Build, prepare, fit, restore the best weights, test, and write."""
@@ -136,26 +143,21 @@ class Run:
 
     def _build_trainer(self) -> None:
         cfg = self.cfg
-        self.records = EpochRecords(self.folder / METRICS, epoch_teller(cfg.trainer.max_epochs))
+        teller = epoch_teller(cfg.trainer.get("max_epochs"))
+        self.records = EpochRecords(self.folder / METRICS, teller)
         self.boards: list[TensorBoard] = [
             make(f"logger.{name}", node, folder=str(self.folder / TENSORBOARD))
             for name, node in (cfg.logger or {}).items()
         ]
-        self.checkpoint: BestAndLast = make(
-            "callbacks.checkpoint", cfg.callbacks.checkpoint, dirpath=str(self.folder / CHECKPOINTS)
-        )
+        self.state = RunState(self.records)
+        self.callbacks = make_callbacks(cfg, self.model, self.folder)
+        self.checkpoint = self.callbacks.checkpoint
         self.checkpoint.interruption = self.interruption
-        others = [
-            make(f"callbacks.{name}", node)
-            for name, node in cfg.callbacks.items()
-            if name != "checkpoint" and node is not None
-        ]
-        self.speed, self.state = Speed(), RunState(self.records)
         self.trainer = build_trainer(
             cfg.trainer,
             self.model.network,
             self.folder,
-            callbacks=[self.speed, self.state, *others, self.checkpoint, *self.callbacks],
+            callbacks=[self.state, *self.callbacks.all(), *self.further],
             loggers=[self.records, *self.boards],
         )
         self.result.device = str(self.trainer.strategy.root_device)
@@ -167,6 +169,9 @@ class Run:
         self.result.samples = self.data.counts()
         self.result.skipped = list(self.data.skipped)
         self.result.data_fingerprint = self.state.data_fingerprint = self.data.fingerprint()
+        self.result.caveats = caveats(
+            self.trainer, self.data, self.cfg.trainer.get("deterministic"), self.result.git
+        )
         rank_zero_only(RunFolder(self.folder).write_input_format)(self.data.input_format)
         if self.start is not None:
             self._go_on(self.start)
@@ -196,11 +201,21 @@ class Run:
     def _fit(self) -> None:
         # Dropout draws from here on, whatever the initialisation has drawn.
         pl.seed_everything(mixed_seed(self.cfg.seed, 1) % (1 << 32), verbose=False)
-        with settled(), self.interruption.deferred(), explained(self.trainer):
-            self.trainer.fit(self.model, datamodule=self.served, ckpt_path=self.checkpoint_path)
+        size = len(self.data.splits.train.rows) if self.data.batch_size == "all" else self.data.batch_size
+        try:
+            with (
+                settled(),
+                self.interruption.deferred(),
+                explained(self.trainer),
+                within_memory(f"training with data.batch_size={size}", smaller_batch(size)),
+            ):
+                self.trainer.fit(self.model, datamodule=self.served, ckpt_path=self.checkpoint_path)
+        finally:
+            self.result.epochs = len(self.records.rows)
+            self.result.warnings = list(self.callbacks.learning.warnings)
+            self.result.steps_left_out = getattr(self.callbacks.on_nan, "left_out", 0)
         self.result.followed = self.checkpoint.monitor
-        self.result.epochs = len(self.records.rows)
-        self.result.samples_per_second = self.speed.samples_per_second
+        self.result.samples_per_second = self.callbacks.speed.samples_per_second
 
     def _restore_best(self) -> int | None:
         """Load the best epoch's weights; without one, those of the end stay."""
@@ -218,7 +233,8 @@ class Run:
         self.result.val = {key[4:]: value for key, value in row.items() if key.startswith("val/")}
 
     def _test(self) -> None:
-        with explained(self.trainer):
+        doing = f"testing with batches of {self.data.evaluation_batch(self.data.splits.test)}"
+        with explained(self.trainer), within_memory(doing, LESS_MEMORY):
             self.trainer.test(self.model, datamodule=self.served, verbose=False)
         self.outputs = torch.cat(self.model.kept_outputs)
         part = self.data.splits.test

@@ -74,7 +74,7 @@ def build_trainer(
     trainer: pl.Trainer = make(
         "trainer",
         cfg,
-        precision=choose_precision(cfg.precision, cfg.accelerator, network),
+        precision=choose_precision(cfg.get("precision", "auto"), cfg.get("accelerator", "auto"), network),
         callbacks=[*callbacks, *([RichProgressBar(refresh_rate=10)] if shown else [])],
         logger=loggers,
         plugins=[AtomicCheckpointIO()],

@@ -6,11 +6,13 @@ Howard and Ruder, Universal Language Model Fine-tuning for Text Classification, 
 import logging
 
 import pytorch_lightning as pl
+from omegaconf import DictConfig
 from pytorch_lightning import Callback
 
 from cnnlab.config.ranges import Count
 from cnnlab.errors import UserError
 from cnnlab.models.resnet import ResNet, ResNetModule, Trained
+from cnnlab.training.warn import warn
 
 
 class Unfreezing(Callback):
@@ -61,29 +63,34 @@ class Unfreezing(Callback):
                 )
             latest = stage
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Refuse a network in which there is nothing to unfreeze, and say which stages come too late.
+    def require(self, module: pl.LightningModule, trainer: DictConfig) -> None:
+        """Refuse a network in which there is nothing to unfreeze.
 
         Raises:
-            UserError: if it is no ResNet, a stage is trained from the start or cut off, or several devices
-                train, which agree at the start on what they exchange.
+            UserError: if it is no ResNet, or a stage is trained from the start or cut off.
         """
-        if stage != "fit":
-            return
-        if trainer.world_size > 1:
-            raise UserError("callbacks.unfreeze: it takes one device; say trainer.devices=1.")
-        network = network_of(pl_module)
+        network = network_of(module)
         for name, epoch in self.begins.items():
             if not network.is_frozen(name):
                 raise UserError(
                     f"callbacks.unfreeze.{name}={epoch}: it is trained from the start; say"
                     f" model.trained=head, or callbacks.unfreeze.{name}=null."
                 )
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Refuse several devices, and say which stages come too late.
+
+        Raises:
+            UserError: if several devices train, which agree at the start on what they exchange.
+        """
+        if stage != "fit":
+            return
+        if trainer.world_size > 1:
+            raise UserError("callbacks.unfreeze: it takes one device; say trainer.devices=1.")
+        for name, epoch in self.begins.items():
             if trainer.max_epochs is not None and 0 < trainer.max_epochs < epoch:
-                logging.getLogger("cnnlab").warning(
-                    "callbacks.unfreeze.%s=%d: the training ends before, with epoch %d",
-                    *(name, epoch, trainer.max_epochs),
-                )
+                ends = f"the training ends before, with epoch {trainer.max_epochs}"
+                warn(f"callbacks.unfreeze.{name}={epoch}: {ends}")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Follow a checkpoint from which the training goes on, be it in mid-epoch."""

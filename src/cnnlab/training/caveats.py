@@ -1,0 +1,57 @@
+"""What a run could not promise."""
+
+from collections.abc import Iterator, Mapping
+
+import pytorch_lightning as pl
+import torch
+
+from cnnlab.data.datamodule import DataModule
+
+EXACT = ("32-true", "64-true")
+
+
+def caveats(
+    trainer: pl.Trainer,
+    data: DataModule,
+    deterministic: bool | str | None,
+    git: Mapping[str, str | bool] | None,
+) -> list[str]:
+    """Say what stands between a run's numbers and who would repeat them.
+
+    Args:
+        trainer: what trains.
+        data: set up.
+        deterministic: the setting ``trainer.deterministic``.
+        git: commit of the checkout and whether it is changed; None where there is none.
+    """
+    return [
+        *_of_the_device(trainer, deterministic),
+        *_of_the_data(data),
+        *(
+            [f"commit {str(git['commit'])[:10]} was changed and not committed"]
+            if git and git["dirty"]
+            else []
+        ),
+    ]
+
+
+def _of_the_device(trainer: pl.Trainer, deterministic: bool | str | None) -> Iterator[str]:
+    precision, device = str(trainer.precision), trainer.strategy.root_device.type
+    if precision not in EXACT:
+        yield f"computed in {precision}, not in 32 bits (trainer.precision=32-true)"
+    if device == "cpu":
+        return
+    if deterministic is not True:
+        yield f"the kernels of the {device} device are not deterministic (trainer.deterministic=true)"
+    if device == "cuda" and precision in EXACT and torch.backends.cudnn.allow_tf32:
+        yield "convolutions round their factors to TF32 on this device"
+
+
+def _of_the_data(data: DataModule) -> Iterator[str]:
+    for part, shared in data.shared_with_train().items():
+        if shared:
+            yield f"{shared} of the samples of {part} stand in train too"
+    if data.skipped:
+        yield f"{len(data.skipped)} unreadable files were left out"
+    if getattr(data, "verify", True) is False:
+        yield "the raw files were not compared with their checksums (data.verify=false)"
