@@ -36,7 +36,7 @@ def main() -> None:
         size = last.stat().st_size / 1e6
     for name, once in (("best", min(seconds)), ("median", median(seconds))):
         print(
-            f"{size:.0f} MB in {once:.2f} s ({name} of 20): every {every} s, {once / every:.1%} of the time"
+            f"{size:.0f} MB in {once:.2f} s ({name} of 20): {once / every:.1%} of the time if every {every} s"
         )
 
 
