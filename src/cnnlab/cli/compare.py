@@ -25,9 +25,9 @@ def main(words: Sequence[str]) -> int:
 
     from cnnlab.cli.study import published
     from cnnlab.report.comparison import screen
-    from cnnlab.report.run import REPORT
     from cnnlab.study.comparison import compare
     from cnnlab.study.runs import StudyRun, find_runs
+    from cnnlab.training.folder import REPORT
 
     found: dict[Path, StudyRun] = {}
     for folder in arguments.folders:

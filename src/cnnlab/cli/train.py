@@ -57,8 +57,8 @@ def _study(words: Sequence[str], arguments: argparse.Namespace, jobs: Sequence[S
     """Run all jobs in the study's folder, then sum them up and say what failed."""
     folder = study_folder(jobs[0])
     with held(folder):
-        keep_command(folder, arguments.overrides)
         task = Task(number_of_jobs(arguments.overrides, jobs), failures=folder / FAILURES)
+        keep_command(folder, arguments.overrides)
         try:
             _call_hydra(task, words, arguments, further=[*naming(jobs), told_folder(folder)])
             failures = task.said()

@@ -17,10 +17,9 @@ from cnnlab.report.figure_files import light_ones, pictures
 from cnnlab.report.page import Markup
 from cnnlab.report.settings import HEAD, chosen, differing, typed
 from cnnlab.study.runs import StudyRun, read_run
-from cnnlab.training.folder import FIGURES, PREDICTIONS, RESULT, RunFolder
+from cnnlab.training.folder import FIGURES, PREDICTIONS, REPORT, RESULT, RunFolder
 from cnnlab.training.result import Result, read_predictions
 
-REPORT = "report.html"
 PARTS = {"train": "to train", "val": "to validate", "test": "to test"}
 
 

@@ -10,14 +10,13 @@ from cnnlab.report.comparison import notes, table
 from cnnlab.report.embedding import fitting
 from cnnlab.report.figure_files import pictures
 from cnnlab.report.page import Markup
-from cnnlab.report.run import REPORT
 from cnnlab.report.settings import HEAD, common, typed
 from cnnlab.report.study_pictures import draw
 from cnnlab.study.answer import answer
 from cnnlab.study.comparison import TOP, Comparison
 from cnnlab.study.groups import short_keys
 from cnnlab.study.runs import StudyRun
-from cnnlab.training.folder import RunFolder
+from cnnlab.training.folder import REPORT, RunFolder
 
 MOST_VALUES = 12
 

@@ -25,6 +25,7 @@ CONFIG, OVERRIDES, RESULT, DATA = "config.yaml", "overrides.yaml", "result.json"
 LOCK, TENSORBOARD = ".lock", "tensorboard"
 CHECKPOINTS, BEST, LAST, PREVIOUS = "checkpoints", "best.ckpt", "last.ckpt", "previous.ckpt"
 PREDICTIONS, METRICS, FIGURES = "predictions.h5", "metrics.csv", "figures"
+REPORT = "report.html"
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class RunFolder:
 
     def clear(self) -> None:
         """Remove what an earlier run left that would be taken for parts of a new one."""
-        for name in (RESULT, METRICS):
+        for name in (RESULT, METRICS, REPORT):
             (self.path / name).unlink(missing_ok=True)
         for name in (CHECKPOINTS, TENSORBOARD):
             shutil.rmtree(self.path / name, ignore_errors=True)
