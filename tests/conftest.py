@@ -1,5 +1,7 @@
 """Fixtures: golden arrays of Keras, a user's empty caches, and the real data sets where they are."""
 
+import shutil
+import subprocess
 from functools import cache
 from pathlib import Path
 
@@ -50,6 +52,19 @@ def _own_caches(tmp_path_factory, monkeypatch):
     """No test reads or writes the user's caches, or finds data by the environment."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.delenv("CNNLAB_DATA", raising=False)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of one megabyte."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    command = [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -70,13 +70,14 @@ def test_a_bug_in_one_job_does_not_end_the_study(cnnlab, monkeypatch, tmp_path):
     assert all("Traceback" in log for log in logs)
 
 
-def test_ctrl_c_ends_the_whole_study(cnnlab, monkeypatch):
+@pytest.mark.parametrize("number", [130, 143])
+def test_a_signal_ends_the_whole_study(cnnlab, monkeypatch, number):
     def interrupted(cfg, folder, **_):
-        raise KeyboardInterrupt
+        raise SystemExit(number)
 
     monkeypatch.setattr("cnnlab.training.run.run", interrupted)
     code, out, _ = cnnlab("-m", *SMALL, "seed=1,2")
-    assert code == 130
+    assert code == number
     assert "job 2/2" not in out
 
 

@@ -145,7 +145,8 @@ def test_the_log_says_what_was_typed_and_how_it_ended(real):
     assert "finished: 2 epochs" in log
 
 
-def test_ctrl_c_in_mid_training_ends_with_130_and_says_where_the_checkpoint_is(tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_in_mid_training_saves_its_state_and_says_where(tmp_path, number, code):
     words = (*QUIET, "trainer.max_epochs=1000000", "hydra.run.dir=run")
     with subprocess.Popen(
         [sys.executable, "-m", "cnnlab", *words],
@@ -158,11 +159,11 @@ def test_ctrl_c_in_mid_training_ends_with_130_and_says_where_the_checkpoint_is(t
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         next(line for line in process.stdout if line.startswith("epoch 3/"))
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, err = process.communicate(timeout=60)
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    assert process.returncode == 130
-    assert f"the last checkpoint is {last}" in err
+    assert process.returncode == code
+    assert f"the last checkpoint is {last}; to go on: python -m cnnlab resume " in err
     assert last.exists()
     assert "Traceback" not in err
     assert json.loads((tmp_path / "run" / "result.json").read_text())["status"] == "interrupted"

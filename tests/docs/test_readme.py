@@ -33,12 +33,23 @@ COMMAND = re.compile(
 REFUSED = re.compile(r"^\$ python -m cnnlab (.*)\ncnnlab: (.*?)(?: \.\.\.)?$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 TOCTREE = re.compile(r"```\{toctree\}(.*?)```", re.DOTALL)
-OF_A_RUN = {"figures": parse_figures, "explain": parse_explain}
+# Verbs whose words are not settings: of a run or a file that there is not, only the form is looked at.
+ALONE: dict[str, Callable[[list[str]], object]] = {
+    "reproduce": lambda words: choose_rows(
+        [word for word in parse_reproduce(words).words if "=" not in word]
+    ),
+    "figures": parse_figures,
+    "explain": parse_explain,
+    "resume": lambda words: words[0],
+    "compare": lambda words: words[0],
+    **{verb: importlib.import_module(f"cnnlab.cli.{verb}").parse for verb in OF_FILES},
+}
 WITH_FLAGS: dict[str, Callable[[list[str]], tuple[object, list[str]]]] = {
     "lr": parse_lr,
     "describe": parse_describe,
 }
 SHOWS = ("--help", "--version", "--cfg")
+ALLOWS = "--allow-target"  # a class that is not there
 
 
 def commands(page: Path) -> set[str]:
@@ -55,23 +66,15 @@ def prepared(cfg: DictConfig) -> None:
 def accept(command: str, act: Callable[[DictConfig], None] = check) -> None:
     """Compose all jobs of a command, and check them or do what else is wanted."""
     words = shlex.split(command)
-    if any(word in SHOWS for word in words):
+    if any(word in (*SHOWS, ALLOWS) for word in words):
         return
-    if words and words[0] == "reproduce":
-        assert choose_rows([word for word in parse_reproduce(words[1:]).words if "=" not in word])
-        return
-    if words and words[0] in OF_A_RUN:
-        OF_A_RUN[words[0]](words[1:])
+    if words and words[0] in ALONE:
+        ALONE[words[0]](words[1:])
         return
     if words and words[0] == "data":
         words = parse(words[1:]).overrides
     elif words and words[0] in WITH_FLAGS:
         _, words = WITH_FLAGS[words[0]](words[1:])
-    elif words and words[0] in OF_FILES:
-        importlib.import_module(f"cnnlab.cli.{words[0]}").parse(words[1:])
-        return
-    elif words and words[0] == "resume":
-        return  # of a run that there is not
     elif words and words[0] in VERBS:
         words.pop(0)
     overrides = [word for word in words if word != "-m"]

@@ -1,6 +1,4 @@
 import os
-import shutil
-import subprocess
 
 import pytest
 import torch
@@ -8,19 +6,6 @@ from torch import nn
 
 from cnnlab.errors import TrainingError, UserError
 from cnnlab.training.checkpoint_files import AtomicCheckpointIO, load_weights
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of one megabyte."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    command = [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("nothing can be mounted here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def state(number, size=1000):

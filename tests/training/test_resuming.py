@@ -73,6 +73,7 @@ def left(folder):
         (STEPS + 7, [EVERY_STEP, "schedule=one_cycle", "optimizer=sgd_nesterov"]),
         # The rate is cut after nearly each epoch.
         (2 * STEPS + 5, ["schedule=plateau", "schedule.patience=0", "optimizer.lr=0.1"]),
+        (2 * 7 + 3, ["trainer.limit_train_batches=7"]),
         (2 * STEPS + 5, ["trainer.max_steps=38"]),
         (STEPS + 7, [EVERY_STEP, "trainer.max_steps=38"]),
         (7, [EVERY_STEP, "trainer.accumulate_grad_batches=3"]),

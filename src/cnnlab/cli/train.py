@@ -59,7 +59,7 @@ def _study(words: Sequence[str], arguments: argparse.Namespace, jobs: Sequence[S
     with held(folder):
         task = Task(number_of_jobs(arguments.overrides, jobs), failures=folder / FAILURES)
         try:
-            _call_hydra(task, [*words, *naming(jobs), told_folder(folder)], arguments)
+            _call_hydra(task, words, arguments, further=[*naming(jobs), told_folder(folder)])
             failures = task.said()
         finally:
             (folder / FAILURES).unlink(missing_ok=True)
@@ -81,12 +81,14 @@ def number_of_jobs(overrides: Sequence[str], jobs: Sequence[Sequence[str]]) -> i
     return SearchSettings.read(compose(jobs[0], with_hydra=True).hydra.sweeper).total(read_space(overrides))
 
 
-def _call_hydra(task: Task, words: Sequence[str], arguments: argparse.Namespace) -> int:
+def _call_hydra(
+    task: Task, words: Sequence[str], arguments: argparse.Namespace, further: Sequence[str] = ()
+) -> int:
     """Let Hydra read the words and call the task."""
     run = hydra.main(config_path=str(conf.conf_dir()), config_name=CONFIG_NAME, version_base="1.3")(task)
-    typed = _parse(words).overrides
-    # Hydra takes settings in one row only, wherever flags stand between them.
-    with isolated([*typed, *(word for word in words if word not in typed)]):
+    # argparse takes what stands behind a flag for the flag's.
+    flags = [word for word in words if word not in arguments.overrides]
+    with isolated([*arguments.overrides, *further, *flags]):
         try:
             run()
         except SystemExit as error:

@@ -19,7 +19,7 @@ from pydantic import Field
 from cnnlab.config.hints import require
 from cnnlab.config.ranges import Count, Whole
 from cnnlab.errors import UserError, did_you_mean, reason
-from cnnlab.extras import needed
+from cnnlab.extras import extra
 from cnnlab.study.space import Dimension, Discrete, Space
 from cnnlab.training.checkpoints import Direction
 from cnnlab.training.folder import RunFolder
@@ -221,7 +221,7 @@ def import_optuna() -> ModuleType:
     Raises:
         UserError: if it is not installed.
     """
-    optuna: ModuleType = needed("optuna", "search")
+    optuna: ModuleType = extra("optuna", "search")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
 

@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor
 
-from cnnlab.config.ranges import NotNegative
+from cnnlab.config.ranges import Count, NotNegative
 from cnnlab.models.objective import Objective
 from cnnlab.training.checkpoint_files import AtomicCheckpointIO, load_weights
 from cnnlab.training.folder import LAST
@@ -80,6 +80,7 @@ class BestAndLast(ModelCheckpoint):
         mode: which way is better.
         save_last: whether the last state is kept.
         save_top_k: 0 chooses no best epoch.
+        every_n_epochs: epochs between two writings of the last state, where an epoch is a few steps.
         every_seconds: time between two states of an unfinished epoch; 0 is after every step, None is never.
         save_on_train_epoch_end: see Lightning's ModelCheckpoint, likewise what follows.
         enable_version_counter: likewise.
@@ -94,6 +95,7 @@ class BestAndLast(ModelCheckpoint):
         mode: str = "min",
         save_last: bool | None = None,
         save_top_k: Literal[0, 1] = 1,
+        every_n_epochs: Count = 1,
         every_seconds: NotNegative | None = 60.0,
         save_on_train_epoch_end: Literal[True] | None = None,
         enable_version_counter: bool = True,
@@ -106,6 +108,7 @@ class BestAndLast(ModelCheckpoint):
             mode=mode,
             save_last=save_last,
             save_top_k=save_top_k,
+            every_n_epochs=every_n_epochs,
             save_on_train_epoch_end=save_on_train_epoch_end,
             enable_version_counter=enable_version_counter,
             auto_insert_metric_name=auto_insert_metric_name,
@@ -173,7 +176,9 @@ class BestAndLast(ModelCheckpoint):
         if self._validated or not str(self.monitor).startswith("val/"):
             self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
         self._validated = False
-        if self.save_last:
+        number = trainer.current_epoch + 1
+        ends = trainer.should_stop or number == trainer.max_epochs
+        if self.save_last and (ends or number % self._every_n_epochs == 0):
             self.save_state(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

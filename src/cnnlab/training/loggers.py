@@ -17,7 +17,7 @@ from torch.utils.tensorboard.summary import hparams
 from cnnlab.errors import UserError, reason
 from cnnlab.figures.style import pixels
 from cnnlab.files import write_text
-from cnnlab.training.metrics_csv import Row, as_columns, as_csv, columns, read_rows
+from cnnlab.training.metrics_csv import Row, as_columns, as_csv, columns, read_rows, seven_digits
 
 RUN_NAMES = {"watched_test": "test"}
 
@@ -85,8 +85,7 @@ class EpochRecords(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Collect validation's means; training's come last and end the epoch's row."""
-        # Seven digits are all that the float32 of Lightning's log holds.
-        self.open_row |= {key: float(f"{value:.7g}") for key, value in metrics.items() if key != "epoch"}
+        self.open_row |= {key: seven_digits(value) for key, value in metrics.items() if key != "epoch"}
         if "train/loss" not in metrics:
             return
         row = {
@@ -172,7 +171,8 @@ class TensorBoard(Logger):
             if key == "lr":
                 part, tag = "train", "learning rate"
             if part:
-                self.writer(RUN_NAMES.get(part, part)).add_scalar(tag, value, epoch, walltime=time)
+                writer = self.writer(RUN_NAMES.get(part, part))
+                writer.add_scalar(tag, seven_digits(value), epoch, walltime=time)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Hyperparameters are written once, with the result, by :meth:`log_result`."""

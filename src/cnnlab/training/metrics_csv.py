@@ -39,6 +39,16 @@ def read_rows(path: Path) -> list[Row]:
         ]
 
 
+def seven_digits(value: float) -> float:
+    """Round to what a float32 holds, so that a curve and ``metrics.csv`` say the same.
+
+    Examples:
+        >>> seven_digits(1 / 3)
+        0.3333333
+    """
+    return float(f"{value:.7g}")
+
+
 def _number(text: str | list[str]) -> float:
     if not isinstance(text, str):
         raise ValueError("a line has more fields than the header")

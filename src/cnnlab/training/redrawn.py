@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import h5py
 import torch
-from torch import Tensor
 
-from cnnlab.errors import UserError, reason
+from cnnlab.errors import UserError
 from cnnlab.training.folder import PREDICTIONS, RunFolder
 from cnnlab.training.pictures import Outcome, title_of
 from cnnlab.training.restored import restore
+from cnnlab.training.result import read_predictions
 
 
 def outcome_of(path: Path, chosen: Sequence[int] = ()) -> Outcome:
@@ -28,7 +27,7 @@ def outcome_of(path: Path, chosen: Sequence[int] = ()) -> Outcome:
     place = RunFolder(path)
     cfg = place.config()
     data, model = restore(path)
-    targets, outputs = _predictions(path / PREDICTIONS)
+    targets, outputs = map(torch.from_numpy, read_predictions(path / PREDICTIONS))
     if targets.shape[1:] != outputs.shape[1:] and (outputs.ndim, outputs.shape[1:]) != (
         2,
         (data.spec.outputs,),
@@ -39,15 +38,3 @@ def outcome_of(path: Path, chosen: Sequence[int] = ()) -> Outcome:
             raise UserError(f"--test {position}: the test set has the images 0 to {len(targets) - 1}.")
     best = (place.result() or {}).get("best_epoch")
     return Outcome(data, model, targets, outputs, place.history(), best, title_of(model, cfg), tuple(chosen))
-
-
-def _predictions(path: Path) -> tuple[Tensor, Tensor]:
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            return torch.from_numpy(file["targets"][()]), torch.from_numpy(file["outputs"][()])
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{path.parent}: this run has not come to its test, there is no {path.name}."
-        ) from error
-    except Exception as error:  # whatever rubbish makes h5py stumble over
-        raise UserError(f"{path}: not the predictions of a run ({reason(error)}).") from error

@@ -160,7 +160,7 @@ def read_predictions(path: Path) -> tuple[NDArray[Any], NDArray[np.float32]]:
             raise ValueError("targets and outputs do not fit each other")
     except FileNotFoundError as error:
         raise UserError(
-            f"{path.parent}: this run has no {path.name}, since it has not come to its test."
+            f"{path.parent}: this run has not come to its test, there is no {path.name}."
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not the predictions of a run ({reason(error)}).") from error

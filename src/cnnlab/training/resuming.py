@@ -151,6 +151,9 @@ def end_epoch(loops: dict[str, Any]) -> None:
         counts["completed"] = counts["processed"]
     batches["current"] = dict.fromkeys(batches["current"], 0)
     batches["is_last_batch"] = False
+    # Where an epoch is cut short, its loader is still in the midst of it.
+    for loader in loops["state_dict"].get("combined_loader", []):
+        loader["step"] = 0
 
 
 def random_states() -> dict[str, Any]:
