@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from cnnlab.config.compose import compose
-from cnnlab.training.checkpoint_files import AtomicCheckpointIO, load_checkpoint
+from cnnlab.training.checkpoint_files import AtomicCheckpointIO, read_checkpoint
 from cnnlab.training.run import run
 
 SHORT = ["trainer.max_epochs=1", "trainer.limit_train_batches=3", "logger=none"]
@@ -28,7 +28,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run(cfg, Path(folder) / "run")
         last = Path(folder) / "run" / "checkpoints" / "last.ckpt"
-        state = load_checkpoint(last)
+        state = read_checkpoint(last)
         for _ in range(20):
             begun = time.perf_counter()
             AtomicCheckpointIO().save_checkpoint(state, last)
@@ -36,7 +36,7 @@ def main() -> None:
         size = last.stat().st_size / 1e6
     for name, once in (("best", min(seconds)), ("median", median(seconds))):
         print(
-            f"{size:.0f} MB in {once:.2f} s ({name} of 20): every {every} s, {once / every:.1%} of the time"
+            f"{size:.0f} MB in {once:.2f} s ({name} of 20): {once / every:.1%} of the time if every {every} s"
         )
 
 

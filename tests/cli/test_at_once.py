@@ -38,7 +38,7 @@ def test_two_runs_that_start_at_once_prepare_the_data_once_and_do_not_harm_each_
 
 def test_a_full_disk_is_one_sentence_and_leaves_the_last_good_checkpoint(small_disk):
     # A third of the disk for a checkpoint: there is room for the best, the last, and no more.
-    words = (*SMALL, "model=mlp", "model.hidden=[300]", "trainer.max_epochs=6", "logger=tensorboard")
+    words = ("data.size=8", "model=mlp", "model.hidden=[300]", "trainer=cpu", "trainer.max_epochs=6")
     run = started(small_disk.parent, *words, f"hydra.run.dir={small_disk}/run")
     out, err = run.communicate()
     assert run.returncode == 1

@@ -10,6 +10,7 @@ import pytest
 from omegaconf import DictConfig
 
 from cnnlab.__main__ import OF_FILES, VERBS
+from cnnlab.cli.compare import parse as parse_compare
 from cnnlab.cli.data import parse
 from cnnlab.cli.describe import parse as parse_describe
 from cnnlab.cli.explain import parse as parse_explain
@@ -21,6 +22,7 @@ from cnnlab.config.check import check
 from cnnlab.config.compose import compose, expand
 from cnnlab.errors import UserError
 from cnnlab.study.rows import choose_rows
+from cnnlab.study.space import is_search, read_space
 
 PROJECT = Path(__file__).parents[2]
 DOCS = PROJECT / "docs"
@@ -41,7 +43,7 @@ ALONE: dict[str, Callable[[list[str]], object]] = {
     "figures": parse_figures,
     "explain": parse_explain,
     "resume": lambda words: words[0],
-    "compare": lambda words: words[0],
+    "compare": parse_compare,
     **{verb: importlib.import_module(f"cnnlab.cli.{verb}").parse for verb in OF_FILES},
 }
 WITH_FLAGS: dict[str, Callable[[list[str]], tuple[object, list[str]]]] = {
@@ -78,7 +80,11 @@ def accept(command: str, act: Callable[[DictConfig], None] = check) -> None:
     elif words and words[0] in VERBS:
         words.pop(0)
     overrides = [word for word in words if word != "-m"]
-    for job in expand(overrides) if "-m" in words else [overrides]:
+    if is_search(overrides):
+        jobs = read_space(overrides).corners()
+    else:
+        jobs = expand(overrides) if "-m" in words else [overrides]
+    for job in jobs:
         act(compose(job))
 
 

@@ -2,6 +2,7 @@ import pytest
 
 from cnnlab.errors import UserError
 from cnnlab.study.groups import grouped
+from cnnlab.study.runs import read_run
 
 
 def names(runs, by=()):
@@ -65,3 +66,10 @@ def test_a_setting_that_no_run_has_is_refused(left):
         UserError, match=r"--by model\.nrom: no run has such a setting; did you mean model\.norm"
     ):
         grouped([left("0", [])], ["model.nrom"])
+
+
+def test_a_setting_that_cnnlab_has_gained_since_makes_no_difference(left):
+    old, new = left("0", ["seed=0"]), left("1", ["seed=1"])
+    lines = (old.folder / "config.yaml").read_text().splitlines(keepends=True)
+    (old.folder / "config.yaml").write_text("".join(line for line in lines if "norm_eps" not in line))
+    assert names([read_run(old.folder), new]) == ["all runs"]

@@ -1,6 +1,6 @@
 """Runs that differ in seed and fold only, put together and named by what differs between them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -89,7 +89,8 @@ def grouped(runs: Sequence[StudyRun], by: Sequence[str] = ()) -> list[Group]:
     """
     for key in by:
         _require_key(key, runs)
-    seen = [_Seen(run, choices_typed(run)) for run in runs]
+    every = dict.fromkeys(key for run in runs for key in run.settings)
+    seen = [_Seen(run, typed, _filled(run, typed, every)) for run in runs for typed in [choices_typed(run)]]
     differing = varied(seen)
     keys = list(by) or differing
     pairing = [*COUNTING, *(key for key in differing if key not in keys)]
@@ -108,16 +109,32 @@ def grouped(runs: Sequence[StudyRun], by: Sequence[str] = ()) -> list[Group]:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A run beside the options that were typed for it."""
+    """A run, the options that were typed for it, and its settings."""
 
     run: StudyRun
     typed: tuple[str, ...]
+    settings: Mapping[str, str]
 
     def value(self, key: str) -> str:
         """A setting's value, or a config group's chosen option."""
         if key in config_groups():
             return choices(self.typed).get(key, MISSING)
-        return self.run.settings.get(key, MISSING)
+        return self.settings.get(key, MISSING)
+
+
+def _filled(run: StudyRun, typed: tuple[str, ...], every: Iterable[str]) -> Mapping[str, str]:
+    """A run's settings, and those that cnnlab has gained since, as its options set them today."""
+    missing = [key for key in every if key not in run.settings]
+    if not missing:
+        return run.settings
+    today = base(typed)
+
+    def of_the_same(key: str) -> bool:
+        target = f"{key.partition('.')[0]}._target_"
+        return today.get(target) == run.settings.get(target)
+
+    gained = {key: today[key] for key in missing if key in today and of_the_same(key)}
+    return {**gained, **run.settings}
 
 
 def varied(seen: Sequence[_Seen]) -> list[str]:
@@ -125,7 +142,7 @@ def varied(seen: Sequence[_Seen]) -> list[str]:
 
     What follows from the options that were chosen (the width of a preset, say) is left out.
     """
-    flats = [one.run.settings for one in seen]
+    flats = [one.settings for one in seen]
     every = dict.fromkeys(key for flat_one in flats for key in flat_one)
     differing = [key for key in every if key not in COUNTING and len({f.get(key) for f in flats}) > 1]
     if not differing:

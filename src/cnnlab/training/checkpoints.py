@@ -177,8 +177,9 @@ class BestAndLast(ModelCheckpoint):
             self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
         self._validated = False
         number = trainer.current_epoch + 1
-        ends = trainer.should_stop or number == trainer.max_epochs
-        if self.save_last and (ends or number % self._every_n_epochs == 0):
+        asked = self.interruption is not None and self.interruption.asked is not None
+        ends = trainer.should_stop or number == trainer.max_epochs or trainer.global_step == trainer.max_steps
+        if self.save_last and (ends or asked or number % self._every_n_epochs == 0):
             self.save_state(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -116,7 +116,7 @@ class Run:
     told: Sequence[str] = ()
     start: Start | None = None
     interruption: Interruption = field(default_factory=Interruption)
-    further: Sequence[pl.Callback] = ()
+    callbacks: Sequence[pl.Callback] = ()
 
     def go(self) -> None:
         """Build, prepare, fit, restore the best weights, test, and write."""
@@ -143,21 +143,20 @@ class Run:
 
     def _build_trainer(self) -> None:
         cfg = self.cfg
-        teller = epoch_teller(cfg.trainer.get("max_epochs"))
-        self.records = EpochRecords(self.folder / METRICS, teller)
+        self.records = EpochRecords(self.folder / METRICS, epoch_teller(cfg.trainer.get("max_epochs")))
         self.boards: list[TensorBoard] = [
             make(f"logger.{name}", node, folder=str(self.folder / TENSORBOARD))
             for name, node in (cfg.logger or {}).items()
         ]
         self.state = RunState(self.records)
-        self.callbacks = make_callbacks(cfg, self.model, self.folder)
-        self.checkpoint = self.callbacks.checkpoint
+        self.watchers = make_callbacks(cfg, self.model, self.folder)
+        self.checkpoint = self.watchers.checkpoint
         self.checkpoint.interruption = self.interruption
         self.trainer = build_trainer(
             cfg.trainer,
             self.model.network,
             self.folder,
-            callbacks=[self.state, *self.callbacks.all(), *self.further],
+            callbacks=[self.state, *self.watchers.all(), *self.callbacks],
             loggers=[self.records, *self.boards],
         )
         self.result.device = str(self.trainer.strategy.root_device)
@@ -212,10 +211,10 @@ class Run:
                 self.trainer.fit(self.model, datamodule=self.served, ckpt_path=self.checkpoint_path)
         finally:
             self.result.epochs = len(self.records.rows)
-            self.result.warnings = list(self.callbacks.learning.warnings)
-            self.result.steps_left_out = getattr(self.callbacks.on_nan, "left_out", 0)
+            self.result.warnings = list(self.watchers.learning.warnings)
+            self.result.steps_left_out = getattr(self.watchers.on_nan, "left_out", 0)
         self.result.followed = self.checkpoint.monitor
-        self.result.samples_per_second = self.callbacks.speed.samples_per_second
+        self.result.samples_per_second = self.watchers.speed.samples_per_second
 
     def _restore_best(self) -> int | None:
         """Load the best epoch's weights; without one, those of the end stay."""
