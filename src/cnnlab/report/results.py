@@ -20,8 +20,8 @@ at most 0.01 less, over three runs or more of the whole training; *partial* is a
 the experiment says. Nothing here was chosen by the test set: tested are the weights of the best epoch by
 validation, or of the last epoch where the experiment says `callbacks: last`. CIFAR-10 is here a copy whose
 pixels went through JPEG. Recipes of our own, such as [`best/mnist`](#best-mnist), have a goal in place of a
-published figure; *reached* is a mean at the goal or beyond it. Minutes are of all runs together, on one core of a
-machine on which other work ran and stopped them at times. The main job and the first recipes have
+published figure; *reached* is a mean at the goal or beyond it. Minutes are of all runs together, on one core
+of a machine on which other work ran and stopped them at times. The main job and the first recipes have
 [a page of their own](main_job.md).
 """
 NAMES = {
