@@ -205,7 +205,7 @@ def test_data_that_cannot_be_read_is_a_mistake_that_the_folder_records(cnnlab, t
 
 
 def test_an_interruption_before_the_first_checkpoint_says_so(cnnlab, monkeypatch):
-    def interrupted(cfg, folder, **_):
+    def interrupted(cfg, folder, **given):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("cnnlab.training.run.run", interrupted)
@@ -223,7 +223,7 @@ def test_an_interruption_before_the_first_checkpoint_says_so(cnnlab, monkeypatch
     ],
 )
 def test_how_a_run_ends_is_its_code(cnnlab, monkeypatch, raised, code):
-    def ends(cfg, folder, **_):
+    def ends(cfg, folder, **given):
         raise raised
 
     monkeypatch.setattr("cnnlab.training.run.run", ends)
@@ -233,7 +233,7 @@ def test_how_a_run_ends_is_its_code(cnnlab, monkeypatch, raised, code):
 
 
 def test_an_error_of_our_own_is_not_hidden(cnnlab, monkeypatch, tmp_path):
-    def broken(cfg, folder, **_):
+    def broken(cfg, folder, **given):
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr("cnnlab.training.run.run", broken)
@@ -245,7 +245,7 @@ def test_an_error_of_our_own_is_not_hidden(cnnlab, monkeypatch, tmp_path):
 def test_a_warning_is_seen_once_and_kept_in_the_log(cnnlab, monkeypatch, tmp_path):
     message = "the moon " + "is full"
 
-    def warns(cfg, folder, **_):
+    def warns(cfg, folder, **given):
         warnings.warn(message, stacklevel=1)
         raise TrainingError("enough.")
 
@@ -257,22 +257,14 @@ def test_a_warning_is_seen_once_and_kept_in_the_log(cnnlab, monkeypatch, tmp_pat
     assert message in (tmp_path / "run" / "cnnlab.log").read_text()
 
 
-def of_the_process():
-    """What Hydra would change; Lightning and torch note their seeds and caches in the environment."""
-    root = logging.getLogger()
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith(("PL_", "PYTORCH", "TORCH"))
-    }
-    return list(sys.argv), environment, list(root.handlers), root.level, warnings.showwarning
-
-
 @pytest.mark.parametrize(
     "words", [["optimizer.lr=1e-9"], ["-m", "seed=1,2"], ["seed=1", "data.batch_size=0"]]
 )
 def test_nothing_of_hydra_stays_in_the_process(cnnlab, monkeypatch, words):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-    before = of_the_process()
+    root = logging.getLogger()
+    before = (list(sys.argv), dict(os.environ), list(root.handlers), root.level, warnings.showwarning)
     cnnlab(*QUIET, *words)
-    assert of_the_process() == before
+    assert (list(sys.argv), dict(os.environ), list(root.handlers), root.level, warnings.showwarning) == before
     assert not GlobalHydra.instance().is_initialized()
     assert not HydraConfig.initialized()
