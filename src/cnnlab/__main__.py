@@ -13,6 +13,7 @@ VERBS = {
     "train": "train a network, or with -m a study; the verb may be left out",
     "reproduce": "run the published results again and set ours beside them: reproduce [ROW ...] --seeds 3",
     "compare": "set runs and studies side by side: compare RUN RUN ..., compare STUDY --by model.norm",
+    "report": "write the page of a run or a study once more, and show it: report RUN|STUDY [--open]",
     "predict": "what a network says of files: predict RUN|EXPORT FILE|FOLDER ... --top 5",
     "evaluate": "test a network again, or on other data: evaluate RUN [data=...] [--part val]",
     "export": "a network as one file: export RUN --to h5|onnx|safetensors [FILE]",

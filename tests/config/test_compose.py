@@ -1,7 +1,8 @@
 import pytest
+from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from cnnlab.config.compose import compose, expand, groups
+from cnnlab.config.compose import compose, conf_dir, expand, groups
 from cnnlab.errors import UserError
 
 
@@ -118,3 +119,10 @@ def test_broken_yaml_names_file_and_line(own_conf):
     said = refusal("model=mlp")
     assert str(file) in said
     assert "line 2" in said
+
+
+def test_a_job_of_hydras_can_compose_and_goes_on():
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        running = GlobalHydra.instance().hydra
+        assert compose(["seed=7"]).seed == 7
+        assert GlobalHydra.instance().hydra is running

@@ -194,12 +194,8 @@ def test_values_are_saved_and_drawn(tmp_path):
     assert result.test["rmse"] == pytest.approx(root_mean_squared_error(found["targets"], found["outputs"]))
     assert result.test["r2"] == pytest.approx(r2_score(found["targets"], found["outputs"]))
     figures = sorted(path.name for path in (tmp_path / "figures").iterdir())
-    assert figures == [
-        "learning_curves.png",
-        "predicted_against_true.png",
-        "residuals.png",
-        "target_against_features.png",
-    ]
+    drawn = ["learning_curves", "predicted_against_true", "residuals", "target_against_features"]
+    assert figures == sorted(f"{name}{twin}.png" for name in drawn for twin in ("", "_dark"))
 
 
 def drawn_for(*words):

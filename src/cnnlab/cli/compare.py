@@ -13,7 +13,7 @@ from cnnlab.errors import UserError
 def main(words: Sequence[str]) -> int:
     """Print the table of the runs in some folders, and the answer in one sentence.
 
-    With ``--open`` the table, with figures, is kept in a folder of its own below ``outputs``, and shown.
+    With ``--open`` a page with table and figures is kept in a folder of its own below ``outputs``, and shown.
 
     Args:
         words: folders of runs or studies, and flags.
@@ -24,7 +24,8 @@ def main(words: Sequence[str]) -> int:
     arguments = parse(words)
 
     from cnnlab.cli.study import published
-    from cnnlab.report.comparison import TABLE, screen
+    from cnnlab.report.comparison import screen
+    from cnnlab.report.run import REPORT
     from cnnlab.study.comparison import compare
     from cnnlab.study.runs import StudyRun, find_runs
 
@@ -42,7 +43,7 @@ def main(words: Sequence[str]) -> int:
     folder = Path("outputs") / f"{datetime.now():%Y-%m-%d/%H-%M-%S-%f}_compare"
     print(screen(published(every, folder, arguments.by)))
     print(f"folder: {folder}")
-    webbrowser.open((folder / TABLE).absolute().as_uri())
+    webbrowser.open((folder / REPORT).absolute().as_uri())
     return 0
 
 

@@ -3,7 +3,10 @@
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+from lightning_utilities.core.rank_zero import rank_zero_only
 
 from cnnlab.cli.summary import show
 from cnnlab.errors import Pruned, TrainingError, UserError
@@ -25,11 +28,15 @@ def ended(train: Callable[[], Result], folder: Path) -> Result:
     """
     try:
         result = train()
+        _write_page(folder)
     except Pruned as error:
         log.info("%s", error)
         raise
     except Exception as error:
         log.error("failed: %s", error, exc_info=not isinstance(error, (UserError, TrainingError)))
+        if isinstance(error, TrainingError):
+            with suppress(OSError):  # the disk may be what failed
+                _write_page(folder)
         raise
     except (KeyboardInterrupt, SystemExit):
         last = RunFolder(folder).last
@@ -40,3 +47,13 @@ def ended(train: Callable[[], Result], folder: Path) -> Result:
     log.info("finished: %d epochs, test %s", result.epochs, result.test)
     show(result, folder)
     return result
+
+
+@rank_zero_only
+def _write_page(folder: Path) -> None:
+    from cnnlab.report.run import write  # imports what a failing run needs not
+
+    try:
+        write(folder)
+    except UserError as error:  # the run itself has come to its end
+        log.warning("no report: %s", error)

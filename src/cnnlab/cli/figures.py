@@ -65,10 +65,10 @@ def write(figure: "Figure", path: Path, *, dark: bool) -> None:
     Raises:
         UserError: if it cannot be written there.
     """
-    from cnnlab.figures.style import darken, save
+    from cnnlab.figures.style import dark_twin, darken, save
 
     if dark:
-        path = path.with_stem(f"{path.stem}_dark")
+        path = dark_twin(path)
         darken(figure)
     try:
         print(save(figure, path), flush=True)

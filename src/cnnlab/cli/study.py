@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Quote, QuotedString
+from omegaconf import OmegaConf
 
 from cnnlab.config.compose import compose
 from cnnlab.errors import UserError
+from cnnlab.files import write_text
 
 if TYPE_CHECKING:
     from cnnlab.study.comparison import Comparison
@@ -64,6 +66,13 @@ def held(folder: Path) -> Iterator[None]:
         _remove_if_unused(folder)
 
 
+def keep_command(folder: Path, overrides: Sequence[str]) -> None:
+    """Write down in a study's folder what was typed for it."""
+    from cnnlab.training.folder import OVERRIDES
+
+    write_text(folder / OVERRIDES, OmegaConf.to_yaml(list(overrides)))
+
+
 def _remove_if_unused(folder: Path) -> None:
     """Leave nothing behind where a mistake was found before the first job."""
     if [path.name for path in folder.iterdir()] == [LOCK]:
@@ -89,16 +98,16 @@ def sum_up(folder: Path) -> bool:
 
 
 def published(runs: Sequence["StudyRun"], folder: Path, by: Sequence[str] = ()) -> "Comparison":
-    """Compare runs, and write the table, all runs as CSV, and the figures into a folder.
+    """Compare runs, and write the table, all runs as CSV, the figures, and the page into a folder.
 
     Raises:
         UserError: for a setting in ``by`` that no run has.
     """
+    from cnnlab.report import study
     from cnnlab.report.comparison import write
-    from cnnlab.report.study_pictures import draw
     from cnnlab.study.comparison import compare
 
     comparison = compare(runs, by)
     write(comparison, runs, folder)
-    draw(comparison, folder)
+    study.write(comparison, folder)
     return comparison

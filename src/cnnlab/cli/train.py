@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from cnnlab.cli.isolation import isolated
 from cnnlab.cli.job import Task
-from cnnlab.cli.study import held, study_folder, sum_up, told_folder
+from cnnlab.cli.study import held, keep_command, study_folder, sum_up, told_folder
 from cnnlab.config import conf
 from cnnlab.config.compose import CONFIG_NAME, REFUSALS, compose, expand
 from cnnlab.config.explain import explain
@@ -57,6 +57,7 @@ def _study(words: Sequence[str], arguments: argparse.Namespace, jobs: Sequence[S
     """Run all jobs in the study's folder, then sum them up and say what failed."""
     folder = study_folder(jobs[0])
     with held(folder):
+        keep_command(folder, arguments.overrides)
         task = Task(number_of_jobs(arguments.overrides, jobs), failures=folder / FAILURES)
         try:
             _call_hydra(task, words, arguments, further=[*naming(jobs), told_folder(folder)])

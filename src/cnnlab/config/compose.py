@@ -1,10 +1,12 @@
 """Finding conf/ and composing a config, with Hydra's errors said in one sentence."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.errors import HydraException
@@ -52,8 +54,19 @@ def compose(overrides: Sequence[str], *, with_hydra: bool = False) -> DictConfig
 
 def _compose(overrides: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
     register_resolvers()
-    with initialize_config_dir(str(conf.conf_dir()), version_base="1.3", job_name="cnnlab"):
+    with _set_aside(), initialize_config_dir(str(conf.conf_dir()), version_base="1.3", job_name="cnnlab"):
         return hydra_compose(CONFIG_NAME, list(overrides), return_hydra_config=with_hydra)
+
+
+@contextmanager
+def _set_aside() -> Iterator[None]:
+    """Set the Hydra that runs a job aside, which lets no other one compose meanwhile."""
+    state = GlobalHydra.instance()
+    running, state.hydra = state.hydra, None
+    try:
+        yield
+    finally:
+        state.hydra = running
 
 
 def expand(overrides: Sequence[str]) -> list[list[str]]:

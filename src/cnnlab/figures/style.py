@@ -113,6 +113,34 @@ def _in_dark(color: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.append(changed.round(4), color[3])
 
 
+def dark_twin(path: Path) -> Path:
+    """Where the figure for a dark page lies, beside that for a light one.
+
+    Examples:
+        >>> dark_twin(Path("figures/residuals.png")).as_posix()
+        'figures/residuals_dark.png'
+    """
+    return path.with_stem(f"{path.stem}_dark")
+
+
+def save_dark_twin(figure: Figure, path: Path) -> Path:
+    """Recolour a figure that was saved, and write it beside the light one.
+
+    Args:
+        figure: it is dark afterwards.
+        path: of the light one.
+
+    Returns:
+        The path written.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    figure.set_layout_engine("none")  # all stands where it stood, which is most of the time saved
+    darken(figure)
+    return save(figure, dark_twin(path))
+
+
 def save(figure: Figure, path: Path | str) -> Path:
     """Write a figure as PNG; whoever reads ``path`` sees the old file or the whole new one, never a part.
 

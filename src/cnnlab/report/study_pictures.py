@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 from cnnlab.figures.comparison import compared
 from cnnlab.figures.landscape import importance_bars, map_planes, parallel_coordinates
 from cnnlab.figures.sensitivity import heat_map, sensitivity
-from cnnlab.figures.style import save
+from cnnlab.figures.style import save, save_dark_twin
 from cnnlab.report.pictures import PARTS, error_curve, quantity_label
 from cnnlab.study.comparison import TOP, Comparison
 from cnnlab.study.groups import short_keys
 from cnnlab.study.landscape import FEWEST_RUNS, drawable, importance, self_organising_map
 from cnnlab.study.series import Part, as_grid, by_run, by_values, curves_by_group
+from cnnlab.training.folder import FIGURES, file_name
 
 VALIDATION = PARTS["val"]
 MOST_LINES = 6
@@ -23,15 +24,16 @@ FEWEST_FILLED = 0.6  # share of a grid's cells that have a run
 
 
 def draw(comparison: Comparison, folder: Path) -> list[Path]:
-    """Save the figures into a study's folder.
+    """Save the figures into a study's folder, for light and for dark pages.
 
     Returns:
-        The files.
+        The files of the light ones.
     """
-    made = study_figures(comparison, title=folder.name)
-    return [
-        save(figure, folder / "figures" / f"{name.replace(' ', '_')}.png") for name, figure in made.items()
-    ]
+    files = []
+    for name, figure in study_figures(comparison, title=folder.name).items():
+        files.append(save(figure, folder / FIGURES / file_name(name)))
+        save_dark_twin(figure, files[-1])
+    return files
 
 
 def study_figures(comparison: Comparison, title: str = "") -> dict[str, Figure]:

@@ -15,7 +15,7 @@ from cnnlab.config.check import check
 from cnnlab.config.make import make
 from cnnlab.data.batches import mixed_seed
 from cnnlab.errors import Pruned, TrainingError, UserError
-from cnnlab.figures.style import save
+from cnnlab.figures.style import save, save_dark_twin
 from cnnlab.files import remove_leftovers
 from cnnlab.memory import smaller_batch, within_memory
 from cnnlab.models.describe import Description, describe
@@ -263,10 +263,10 @@ class Run:
             title_of(self.model, self.cfg),
         )
         for name, draw in outcome.drawings().items():
-            figure = draw()
-            save(figure, RunFolder(self.folder).figure(name))
+            path = save(figure := draw(), RunFolder(self.folder).figure(name))
             for board in self.boards:
                 board.log_figure(name, figure)
+            save_dark_twin(figure, path)
         if confused := outcome.confusions():
             for board in self.boards:
                 board.log_text("most confused", "\n".join(f"- {words}" for words in confused))

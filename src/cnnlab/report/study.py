@@ -1,0 +1,138 @@
+"""The page of a study, from the runs that were compared."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cnnlab.errors import UserError
+from cnnlab.files import write_text
+from cnnlab.report import page
+from cnnlab.report.comparison import notes, table
+from cnnlab.report.embedding import fitting
+from cnnlab.report.figure_files import pictures
+from cnnlab.report.page import Markup
+from cnnlab.report.run import REPORT
+from cnnlab.report.settings import HEAD, common, typed
+from cnnlab.report.study_pictures import draw
+from cnnlab.study.answer import answer
+from cnnlab.study.comparison import TOP, Comparison
+from cnnlab.study.groups import short_keys
+from cnnlab.study.runs import StudyRun
+from cnnlab.training.folder import RunFolder
+
+MOST_VALUES = 12
+
+
+def write(comparison: Comparison, folder: Path) -> Path:
+    """Draw a study's figures, and write its page, into its folder.
+
+    Returns:
+        The page's file.
+    """
+    path = folder / REPORT
+    write_text(path, study_page(comparison, folder, draw(comparison, folder)))
+    return path
+
+
+def study_page(comparison: Comparison, folder: Path, figures: Sequence[Path]) -> str:
+    """The page of a study: what was varied, what came of it, figures, what was common, and the command.
+
+    Args:
+        comparison: of all its runs.
+        folder: in which the page will lie.
+        figures: PNG files to be shown.
+    """
+    name = folder.resolve().name
+    runs = [run for line in comparison.lines for run in line.group.runs]
+    title = title_of(list(short_keys(comparison.keys).values()))
+    return page.page(
+        f"{title} · {name}",
+        page.heading(title, name),
+        page.section("The question", *_question(comparison, runs)),
+        _answer(comparison, runs),
+        page.section("Figures", page.figures(fitting(pictures(figures)))),
+        page.section("What was set in all runs", page.table(HEAD, _common(comparison, runs)) or _nothing()),
+        page.section("Run it again", page.command(command(folder)), _each(comparison, folder)),
+    )
+
+
+def title_of(varied: Sequence[str]) -> str:
+    """What a study asks, in few words.
+
+    Examples:
+        >>> title_of(["lr"]), title_of(["norm", "lr"]), title_of([])
+        ('What lr does', 'What norm and lr do', 'One setting, several runs')
+    """
+    if not varied:
+        return "One setting, several runs"
+    *others, last = varied
+    return f"What {', '.join(others)} and {last} do" if others else f"What {last} does"
+
+
+def _question(comparison: Comparison, runs: Sequence[StudyRun]) -> list[Markup]:
+    rows = [[key, *_values(comparison, key)] for key in comparison.keys]
+    counted = [
+        f"{key} {', '.join(dict.fromkeys(run.settings.get(key, '-') for run in runs))}"
+        for key in comparison.counted
+    ]
+    number = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
+    over = f", averaged over {' and '.join(counted)}" if counted else ""
+    what = f"{len(comparison.lines)} settings in {number}" if comparison.keys else number
+    return [page.paragraph(f"{what}{over}."), page.table(["varied", "values"], rows)]
+
+
+def _values(comparison: Comparison, key: str) -> list[str]:
+    found = list(dict.fromkeys(line.group.shown[key] for line in comparison.lines))
+    try:
+        found.sort(key=float)
+    except ValueError:
+        found.sort()
+    more = f", and {len(found) - MOST_VALUES} more" if len(found) > MOST_VALUES else ""
+    return [", ".join(found[:MOST_VALUES]) + more]
+
+
+def _answer(comparison: Comparison, runs: Sequence[StudyRun]) -> Markup:
+    head, *rows = table(comparison)
+    failed = [
+        f"{run.folder.name}: {run.status}, {run.result.get('reason') or 'it has not come to its end'}"
+        for run in comparison.failed
+    ]
+    several = comparison.best is not None and len(rows) > 1
+    return page.section(
+        "The answer",
+        page.paragraph(answer(comparison), "lead"),
+        page.table(head, rows[:TOP], best_first=several),
+        page.fold(f"The other {len(rows) - TOP}", page.table(head, rows[TOP:])),
+        page.emphasised(notes(comparison)),
+        page.fold(f"Not finished: {len(failed)} of {len(runs)}", page.points(failed, "warn")),
+    )
+
+
+def _common(comparison: Comparison, runs: Sequence[StudyRun]) -> list[list[str]]:
+    varied = {*comparison.keys, *comparison.counted}
+    return [list(setting) for setting in common(runs) if setting.key not in varied]
+
+
+def _nothing() -> Markup:
+    return page.paragraph("Nothing: all else is as it is by default.")
+
+
+def command(folder: Path) -> str:
+    """What was typed for the study; to write this page again, where that was not kept."""
+    try:
+        return typed("-m", *RunFolder(folder).overrides())
+    except UserError:
+        return typed("report", str(folder))
+
+
+def _each(comparison: Comparison, folder: Path) -> Markup:
+    """Each run: a link to its page where that lies below, else its folder."""
+    below, elsewhere = {}, []
+    for line in comparison.lines:
+        for run in line.group.runs:
+            seeds = ", ".join(f"{key}={run.settings.get(key, '-')}" for key in comparison.counted)
+            name = ", ".join(part for part in (line.group.name, seeds, run.status) if part)
+            if (run.folder / REPORT).is_file() and run.folder.is_relative_to(folder):
+                below[f"{run.folder.name} ({name})"] = (run.folder / REPORT).relative_to(folder).as_posix()
+            else:
+                elsewhere.append(f"{run.folder} ({name})")
+    return page.fold("All runs", page.links(below), page.points(elsewhere))
