@@ -65,8 +65,8 @@ def test_a_hopeless_trial_is_given_up(cnnlab, tmp_path):
         (["seed=1"], "hydra/sweeper=search: nothing is varied"),
         (["model.dropuot=interval(0,0.5)"], "model.dropuot: model has no key dropuot; did you mean dropout?"),
         (
-            ["callbacks.checkpoint.monitor=val/loss,auto"],
-            "its trials would be followed by val/loss (max) and val/accuracy (max)",
+            ["callbacks.checkpoint.monitor=train/accuracy,auto"],
+            "its trials would be followed by train/accuracy (max) and val/accuracy (max)",
         ),
     ],
 )

@@ -205,7 +205,7 @@ def test_data_that_cannot_be_read_is_a_mistake_that_the_folder_records(cnnlab, t
 
 
 def test_an_interruption_before_the_first_checkpoint_says_so(cnnlab, monkeypatch):
-    def interrupted(cfg, folder, told):
+    def interrupted(cfg, folder, **given):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("cnnlab.training.run.run", interrupted)
@@ -223,7 +223,7 @@ def test_an_interruption_before_the_first_checkpoint_says_so(cnnlab, monkeypatch
     ],
 )
 def test_how_a_run_ends_is_its_code(cnnlab, monkeypatch, raised, code):
-    def ends(cfg, folder, told):
+    def ends(cfg, folder, **given):
         raise raised
 
     monkeypatch.setattr("cnnlab.training.run.run", ends)
@@ -233,7 +233,7 @@ def test_how_a_run_ends_is_its_code(cnnlab, monkeypatch, raised, code):
 
 
 def test_an_error_of_our_own_is_not_hidden(cnnlab, monkeypatch, tmp_path):
-    def broken(cfg, folder, told):
+    def broken(cfg, folder, **given):
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr("cnnlab.training.run.run", broken)
@@ -245,7 +245,7 @@ def test_an_error_of_our_own_is_not_hidden(cnnlab, monkeypatch, tmp_path):
 def test_a_warning_is_seen_once_and_kept_in_the_log(cnnlab, monkeypatch, tmp_path):
     message = "the moon " + "is full"
 
-    def warns(cfg, folder, told):
+    def warns(cfg, folder, **given):
         warnings.warn(message, stacklevel=1)
         raise TrainingError("enough.")
 

@@ -58,7 +58,7 @@ def test_groups_lack_the_shared_parts():
         ("model.kernel_size.x=3", ["model.kernel_size.x: model.kernel_size is a single value"]),
         ("trainer.min_epochs=3", ["trainer has no key min_epochs", "+trainer.min_epochs=..."]),
         ("hydra.run.dri=x", ["hydra.run.dri: hydra.run has no key dri; did you mean dir?"]),
-        ("hydra/launcher=joblib", ["hydra/launcher=joblib: there is no such", "basic"]),
+        ("hydra/launcher=nowhere", ["hydra/launcher=nowhere: there is no such", "basic"]),
         ("+seed=3", ["seed: it is there already; leave out the +."]),
         ("+model=mlp", ["model: it is chosen more than once"]),
         ("~model=mlp", ["~model=mlp: mlp is not what is chosen."]),

@@ -418,6 +418,7 @@ def main(folder: Path, count: int, names: list[str]) -> None:
         said = place / "said.json"
         child = os.fork()
         if not child:
+            os.dup2(2, 1)  # only what became of it goes to the one who reads
             said.write_text(json.dumps(read_all(name, place, count)))
             os._exit(0)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -22,7 +22,7 @@ SPLITS = {
     "a third validates": ["data.validation=0.3"],
     "seven validate": ["data.validation=7"],
     "halved test": ["data.split=halve_test"],
-    "folds": ["data.folds=3", "data.fold=1"],
+    "folds": ["data.folds=3", "data.fold=1", "data.validation=0.2"],
     "part of train": ["data.train_fraction=0.5", "data.split_seed=3"],
     "stratified": ["data.stratify=true", "data.validation=0.25"],
     "not stratified": ["data.stratify=false", "data.validation=0.25"],

@@ -13,6 +13,7 @@ from cnnlab.data.digits import Digits
 from cnnlab.data.overview import PARTS, example_rows, moments, overview
 from cnnlab.data.tabular import CSV, XOR, Boston, Pima
 from cnnlab.data.text import IMDB
+from cnnlab.errors import UserError
 
 
 def ready(data):
@@ -105,13 +106,13 @@ def test_equal_samples_inside_and_across(tmp_path):
     assert set(found.repeated.values()) == {0}
 
 
-def test_a_part_may_be_empty(tmp_path):
+def test_a_part_that_equal_samples_would_leave_empty_is_refused(tmp_path):
     path = tmp_path / "equal.csv"  # a validation of 5 takes none of two groups of 20 equal rows
     path.write_text("x,y\n" + "".join(f"{number % 2},{number % 2}\n" for number in range(40)))
-    found = overview(ready(CSV(path=path, target="y", task="classes", validation=5, test=20)))
-    assert found.parts["val"].samples == 0
-    assert found.parts["val"].classes.tolist() == [0, 0]
-    np.testing.assert_array_equal(found.parts["val"].inputs.mean, [np.nan])
+    with pytest.raises(
+        UserError, match="of 20 samples 5 cannot be set aside, since equal ones stay together"
+    ):
+        ready(CSV(path=path, target="y", task="classes", validation=5, test=20))
 
 
 def test_what_no_part_has_is_left_out(tmp_path):

@@ -67,8 +67,8 @@ def serve(tmp_path, resnet18_file):
         data.setup()
         if not model.preprocess.all_fitted:
             model.preprocess.fit(data.training_blocks(64))
-        others = [node for name, node in cfg.callbacks.items() if name != "checkpoint"]
-        callbacks = [make("callbacks.unfreeze", node) for node in others]
+        node = cfg.callbacks.get("unfreeze")
+        callbacks = [make("callbacks.unfreeze", node)] if node is not None else []
         with without_idle_warnings():
             trainer = build_trainer(cfg.trainer, model.network, tmp_path, callbacks=callbacks, loggers=[])
         return served(data, model, trainer), sorted((tmp_path / "store").glob("*-features-*.h5"))

@@ -8,6 +8,14 @@ from cnnlab.training.interruptions import Interruption
 SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 
 
+@pytest.fixture(autouse=True)
+def answered():
+    """A shell's background jobs ignore Ctrl-C, which the tests must not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @SIGNALS
 def test_outside_of_training_a_signal_ends_the_run_at_once(number, code):
     before = signal.getsignal(number)

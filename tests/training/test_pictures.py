@@ -20,6 +20,7 @@ from cnnlab.data.digits import read_digits
 from cnnlab.figures.images import CELL, GAP, HEADING_HEIGHT, NAME_WIDTH
 from cnnlab.training.build import build
 from cnnlab.training.checkpoints import BestAndLast
+from cnnlab.training.learning import Learning
 from cnnlab.training.pictures import Outcome, first_batch
 from cnnlab.training.run import run
 
@@ -167,7 +168,7 @@ def test_a_permutation_travels_in_the_checkpoint(mnist, tmp_path):
     data.prepare_data()
     data.setup()
     assert not torch.equal(data.permutation, kept)
-    callbacks = [BestAndLast(path.parent, monitor="auto")]
+    callbacks = [BestAndLast(path.parent, monitor="auto"), Learning()]
     trainer = pl.Trainer(
         max_epochs=3, accelerator="cpu", logger=False, enable_progress_bar=False, callbacks=callbacks
     )

@@ -1,4 +1,4 @@
-"""What Hydra changes in its process, put back: for whoever calls the command line from Python."""
+"""What Hydra and Lightning change in their process, put back for whoever calls the program from Python."""
 
 import logging
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
+CHANGED_VARIABLES = ("HYDRA_FULL_ERROR", "PL_GLOBAL_SEED", "PL_SEED_WORKERS")
 CHANGED_LOGGERS = ("", "cnnlab", "pytorch_lightning", "lightning_fabric")
 
 
@@ -21,7 +22,7 @@ def isolated(words: Sequence[str]) -> Iterator[None]:
     """
     # The first word stays: with several devices Lightning starts the program by it once more.
     before, sys.argv = sys.argv, [sys.argv[0], *words]
-    full = os.environ.get("HYDRA_FULL_ERROR")
+    environment = {name: os.environ.get(name) for name in CHANGED_VARIABLES}
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's own errors come as exceptions
     loggers = [logging.getLogger(name) for name in CHANGED_LOGGERS]
     states = [(list(one.handlers), one.level, one.propagate) for one in loggers]
@@ -36,9 +37,10 @@ def isolated(words: Sequence[str]) -> Iterator[None]:
             one.handlers[:], one.propagate = handlers, propagate
             one.setLevel(level)
         sys.argv = before
-        os.environ.pop("HYDRA_FULL_ERROR")
-        if full is not None:
-            os.environ["HYDRA_FULL_ERROR"] = full
+        for name, value in environment.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
         HydraConfig.instance().cfg = None
 
 

@@ -60,7 +60,7 @@ def difference(
     Examples:
         >>> found = difference({0: 0.91, 1: 0.93, 2: 0.92}, {0: 0.90, 1: 0.91, 2: 0.91})
         >>> round(found.mean, 4), found.count, found.test, found.is_clear
-        (0.0133, 3, 'paired t-test', True)
+        (0.0133, 3, 'paired t-test', False)
     """
     if not first or not second:
         raise ValueError("a side without runs cannot be compared")

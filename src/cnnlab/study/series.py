@@ -60,7 +60,7 @@ def as_grid(
 
     Examples:
         >>> rows, columns, mean, sd = as_grid({(5.0, "relu"): [30.0, 32.0], (3.0, "tanh"): [40.0]})
-        >>> rows, columns, mean.tolist(), round(sd[1, 0], 3)
+        >>> rows, columns, mean.tolist(), round(float(sd[1, 0]), 3)
         ([3.0, 5.0], ['relu', 'tanh'], [[nan, 40.0], [31.0, nan]], 1.414)
     """
     rows, columns = (_ordered([values[i] for values in results]) for i in range(2))
