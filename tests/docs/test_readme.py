@@ -17,6 +17,7 @@ from cnnlab.cli.explain import parse as parse_explain
 from cnnlab.cli.figures import parse as parse_figures
 from cnnlab.cli.lr import parse as parse_lr
 from cnnlab.cli.rehearsal import rehearse
+from cnnlab.cli.report import parse as parse_report
 from cnnlab.cli.reproduce import parse as parse_reproduce
 from cnnlab.config.check import check
 from cnnlab.config.compose import compose, expand
@@ -44,6 +45,7 @@ ALONE: dict[str, Callable[[list[str]], object]] = {
     "explain": parse_explain,
     "resume": lambda words: words[0],
     "compare": parse_compare,
+    "report": parse_report,
     **{verb: importlib.import_module(f"cnnlab.cli.{verb}").parse for verb in OF_FILES},
 }
 WITH_FLAGS: dict[str, Callable[[list[str]], tuple[object, list[str]]]] = {

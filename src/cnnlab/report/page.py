@@ -13,7 +13,7 @@ Markup = NewType("Markup", str)  # HTML in which whatever came from files or use
 OPEN_FIGURES = 6
 STYLE = """
 :root { color-scheme: light dark; --page: #f6f7f9; --card: #fff; --text: #1c2024; --soft: #5d6671;
-  --line: #dfe3e8; --accent: #0072b2; --best: #e8f2f9; --warn: #9a4a00; --paper: #fff; }
+  --line: #dfe3e8; --accent: #0072b2; --best: #e8f2f9; --warn: #9a4a00; }
 @media (prefers-color-scheme: dark) {
   :root { --page: #0c0e11; --card: #17191f; --text: #e8eaed; --soft: #9aa4af; --line: #2c323a;
     --accent: #56b4e9; --best: #16283a; --warn: #ffae73; }
@@ -44,7 +44,7 @@ section > :last-child { margin-bottom: 0; }
 .scroll { overflow-x: auto; margin: 0 0 .8rem; }
 table { border-collapse: collapse; font-size: .9rem; overflow-wrap: normal;
   font-variant-numeric: tabular-nums; }
-th, td { text-align: left; vertical-align: top; padding: .35rem 1.1rem .35rem .4rem;
+th, td { text-align: left; vertical-align: top; padding: .35rem .8rem .35rem .4rem;
   border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; white-space: nowrap; }
 td { min-width: 4rem; max-width: 28rem; overflow-wrap: break-word; }
@@ -54,7 +54,7 @@ pre { margin: 0 0 .8rem; padding: .8rem 1rem; white-space: pre-wrap; background:
   border: 1px solid var(--line); border-radius: 8px;
   font: .85rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 figure { margin: 0 0 1.6rem; }
-figure img { display: block; max-width: 100%; height: auto; border-radius: 6px; background: var(--paper); }
+figure img { display: block; max-width: 100%; height: auto; border-radius: 6px; }
 figcaption { margin-bottom: .5rem; color: var(--soft); font-size: .9rem; }
 figcaption b { color: var(--text); }
 figcaption b::first-letter, summary::first-letter, .tiles dt::first-letter { text-transform: uppercase; }

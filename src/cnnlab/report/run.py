@@ -115,7 +115,9 @@ def answer(result: Result, folder: Path) -> str:
         'Test accuracy is 0.8750, with the weights of epoch 2 of 3, the best by validation accuracy (0.9000).'
     """
     if result.status != "finished":
-        because = f": {result.reason}" if result.reason else ""
+        # result.json names the kind of error first, which is for programs.
+        reason = (result.reason or "").removeprefix("TrainingError: ").removeprefix("UserError: ")
+        because = f": {reason}" if reason else ""
         on = f" To go on: {typed('resume', str(folder))}." if result.status == "interrupted" else ""
         verb = {"failed": "failed", "pruned": "was given up"}.get(result.status, "was interrupted")
         return f"The run {verb}{because}".rstrip(".") + f".{on}"
