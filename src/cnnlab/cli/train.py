@@ -76,9 +76,11 @@ def number_of_jobs(overrides: Sequence[str], jobs: Sequence[Sequence[str]]) -> i
     if not is_search(overrides):
         return len(jobs)
 
+    from cnnlab.study.objective import common_objective
     from cnnlab.study.search import SearchSettings, import_optuna
 
     import_optuna()
+    common_objective([compose(job) for job in jobs])  # before there is a folder
     return SearchSettings.read(compose(jobs[0], with_hydra=True).hydra.sweeper).total(read_space(overrides))
 
 
