@@ -61,12 +61,12 @@ def _compose(overrides: Sequence[str], *, with_hydra: bool = False) -> DictConfi
 @contextmanager
 def _set_aside() -> Iterator[None]:
     """Set the Hydra that runs a job aside, which lets no other one compose meanwhile."""
-    state = GlobalHydra.instance()
-    running, state.hydra = state.hydra, None
+    running, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
     try:
         yield
     finally:
-        state.hydra = running
+        # Composing may leave another instance than it found.
+        GlobalHydra.instance().hydra = running
 
 
 def expand(overrides: Sequence[str]) -> list[list[str]]:
