@@ -5,6 +5,8 @@ VENV := .venv
 LOWEST := .venv-lowest
 BIN := $(VENV)/bin
 ARGS ?=
+WORKERS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 UV := $(shell command -v uv 2>/dev/null)
@@ -14,6 +16,8 @@ UV := $(shell command -v uv 2>/dev/null)
 help:  ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' $(MAKEFILE_LIST)
 
+# Bytecode is compiled once, here: every command of the tests is a process of its own, and where Python may not write it
+# (PYTHONDONTWRITEBYTECODE) each would compile ten seconds long. pip does so by itself.
 # The stamp is newer than pyproject.toml where everything is installed already.
 $(VENV)/installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "cnnlab needs Python 3.11 or later; PYTHON=... says where it is." >&2; exit 2; }
@@ -22,7 +26,7 @@ ifeq ($(UV),)
 	$(BIN)/python -m pip install --quiet --editable '.[dev,docs]'
 else
 	test -x $(BIN)/python || uv venv --quiet --python $(PYTHON) $(VENV)
-	uv pip install --quiet --python $(BIN)/python --editable '.[dev,docs]'
+	uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable '.[dev,docs]'
 endif
 	@touch $@
 
@@ -30,20 +34,20 @@ train: $(VENV)/installed  ## Train the main job, or what ARGS says
 	$(BIN)/python -m cnnlab $(ARGS)
 
 test: $(VENV)/installed  ## Run the whole test suite; ARGS reaches pytest
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 proofs: $(VENV)/installed  ## Run it with the heavy proofs whole, of which test runs a tenth
-	$(BIN)/python -m pytest --proofs $(ARGS)
+	$(PYTEST) --proofs $(ARGS)
 
 $(LOWEST)/installed: pyproject.toml
 	@test -n "$(UV)" || { echo "make test-lowest needs uv, which finds the lowest versions; pip install uv gets it." >&2; exit 2; }
 	rm -rf $(LOWEST)
 	uv venv --quiet --python 3.11 $(LOWEST)
-	uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[dev,docs]'
+	uv pip install --quiet --compile-bytecode --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[dev,docs]'
 	@touch $@
 
 test-lowest: $(LOWEST)/installed  ## Run it with the lowest versions that pyproject.toml allows; needs uv
-	$(LOWEST)/bin/python -m pytest $(ARGS)
+	$(PYTEST:$(BIN)/%=$(LOWEST)/bin/%) $(ARGS)
 
 lint: $(VENV)/installed  ## Check style
 	$(BIN)/ruff check .
