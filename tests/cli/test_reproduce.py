@@ -3,6 +3,9 @@ import json
 import pytest
 
 from cnnlab.__main__ import main
+from cnnlab.cli.reproduce import train
+from cnnlab.config.compose import compose
+from cnnlab.models.module import NetworkModule
 
 
 @pytest.fixture
@@ -41,6 +44,36 @@ def test_a_mistake_is_one_sentence(reproduce, tmp_path, words, sentence):
     assert sentence in said.err
     assert "Traceback" not in said.err
     assert not (tmp_path / "results").exists()
+
+
+def test_a_training_that_was_interrupted_is_gone_on_with(tmp_path, monkeypatch):
+    small = [
+        "data=digits",
+        "data.size=8",
+        "model=linear",
+        "trainer=cpu",
+        "trainer.max_epochs=3",
+        "logger=none",
+    ]
+    cfg = compose([*small, "callbacks.checkpoint.every_seconds=0"])
+    train(cfg, tmp_path / "whole")
+    steps = []
+
+    def training_step(self, batch, batch_idx):
+        steps.append(self.trainer.global_step)
+        if steps == list(range(6)):
+            raise KeyboardInterrupt
+        return original(self, batch, batch_idx)
+
+    original = NetworkModule.training_step
+    training_step.__signature__ = original.__signature__
+    monkeypatch.setattr(NetworkModule, "training_step", training_step)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        train(cfg, tmp_path / "broken")
+    train(cfg, tmp_path / "broken")
+    assert steps[6] == 5
+    whole, broken = (json.loads((tmp_path / one / "result.json").read_text()) for one in ("whole", "broken"))
+    assert broken["weights_fingerprint"] == whole["weights_fingerprint"]
 
 
 def test_a_row_that_is_not_a_training_is_passed_over(reproduce, tmp_path):

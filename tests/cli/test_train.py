@@ -268,3 +268,14 @@ def test_nothing_of_hydra_stays_in_the_process(cnnlab, monkeypatch, words):
     assert (list(sys.argv), dict(os.environ), list(root.handlers), root.level, warnings.showwarning) == before
     assert not GlobalHydra.instance().is_initialized()
     assert not HydraConfig.initialized()
+
+
+def test_a_folder_that_holds_a_run_is_left_alone(cnnlab, tmp_path):
+    words = ("data.size=8", "model=linear", "trainer=cpu", "trainer.max_epochs=1", "hydra.run.dir=run")
+    assert cnnlab(*words)[0] == 0
+    files = [path for path in (tmp_path / "run").rglob("*") if path.is_file() and path.name != "cnnlab.log"]
+    before = {path: path.read_bytes() for path in files}
+    code, _, err = cnnlab(*words, "seed=1")
+    assert code == 2
+    assert "run: there is a run in this folder already. `resume" in err
+    assert {path: path.read_bytes() for path in files} == before

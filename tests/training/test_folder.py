@@ -1,4 +1,5 @@
 import os
+import shutil
 
 import pytest
 import yaml
@@ -80,3 +81,19 @@ def test_the_config_is_plain_yaml_without_a_place_of_the_environment(trained):
 
     assert plain["data"]["_target_"] == "cnnlab.data.digits.Digits"
     assert os.environ["HOME"] not in (folder / "config.yaml").read_text()
+
+
+def test_a_new_run_does_not_destroy_another(trained, tmp_path):
+    _, folder = trained("one", "model=mlp", "model.hidden=[5]")
+    run = tmp_path / "run"
+    shutil.copytree(folder, run)
+    with pytest.raises(UserError, match=r"there is a run in this folder already. `resume .*run` goes on"):
+        RunFolder(run).make_room()
+    (run / "result.json").unlink()  # one that was killed has its states
+    with pytest.raises(UserError, match="already"):
+        RunFolder(run).make_room()
+    (run / "result.json").write_text('{"status": "failed", "config_fingerprint": "x"}')
+    with pytest.raises(UserError, match="already"):
+        RunFolder(run).make_room(again="y")
+    RunFolder(run).make_room(again="x")
+    assert sorted(path.name for path in run.iterdir() if path.is_dir()) == []

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 IN_THIS_PROCESS = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 SEARCH = "hydra_plugins.cnnlab_search.SearchSweeper"
-INTERRUPTED = "interrupted"
 WATCH_SECONDS = 1.0
 log = logging.getLogger("cnnlab")
 
@@ -86,18 +85,25 @@ def run_job(cfg: DictConfig, jobs: int) -> float | None:
     Raises:
         TrainingError: if a job of a study fails, for whatever reason; it names the job.
     """
+    from cnnlab.training.folder import RunFolder
+    from cnnlab.training.result import config_fingerprint
+    from cnnlab.training.resuming import left_before
+
     state = HydraConfig.get()
     folder = Path(state.runtime.output_dir)
     if state.mode != RunMode.MULTIRUN:
         return followed(_run(cfg, folder, None))
     number = f"job {state.job.num + 1}/{jobs}"
-    before, start = left_before(cfg, folder)
+    place = RunFolder(folder)
+    before, start = left_before(cfg, place)
     if before is not None:
         print(f"{number}: finished before, in {folder}", flush=True)
         return followed(before)
     on = "" if start is None or start.path is None else f" (goes on from step {start.step})"
     print(f"{number}: {' '.join(state.overrides.task)}{on}", flush=True)
     try:
+        if start is None:
+            place.make_room(again=config_fingerprint(cfg))
         if state.launcher._target_ == IN_THIS_PROCESS:
             return followed(_run(cfg, folder, start))
         with one_of_several(folder):
@@ -139,30 +145,6 @@ def _of_a_search() -> "list[Callback]":
 def followed(result: "Result") -> float | None:
     """Validation's monitored metric."""
     return result.val.get((result.followed or "").removeprefix("val/"))
-
-
-def left_before(cfg: DictConfig, folder: Path) -> "tuple[Result | None, Start | None]":
-    """What an earlier start of the study left in this folder.
-
-    Returns:
-        The result of a finished run of the same config, or the state from which an interrupted one goes on.
-        Without either, remains of another run are removed.
-    """
-    from cnnlab.training.folder import RunFolder
-    from cnnlab.training.result import Result, config_fingerprint
-    from cnnlab.training.resuming import latest
-
-    place, asked = RunFolder(folder), config_fingerprint(cfg)
-    with suppress(UserError):  # nothing there, or nothing that can be read
-        found = place.result() or {}
-        if found.get("status") == "finished" and found.get("config_fingerprint") == asked:
-            return Result(**found), None
-        if found.get("status", INTERRUPTED) == INTERRUPTED and config_fingerprint(place.config()) == asked:
-            start = latest(place)
-            if start.path is not None:
-                return None, start
-    place.clear()
-    return None, None
 
 
 @contextmanager

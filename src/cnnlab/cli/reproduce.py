@@ -91,19 +91,22 @@ def _default_results() -> Path:
 
 
 def train(cfg: DictConfig, folder: Path) -> None:
-    """Train in a folder of its own, with all that is printed in its ``screen.log``.
+    """Train in a folder of its own, or go on there, with all that is printed in its ``screen.log``.
 
     Raises:
         UserError: for data that is not there, say.
         TrainingError: if the training failed.
     """
+    from cnnlab.training.folder import RunFolder
+    from cnnlab.training.resuming import left_before
     from cnnlab.training.run import run
 
-    # An earlier result beside a later half of a training would be taken for its result.
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    _, start = left_before(cfg, RunFolder(folder))
+    if start is None:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with said_into(folder / "screen.log"):
-        run(cfg, folder)
+        run(cfg, folder, start=start)
 
 
 def read_records(folder: Path) -> dict[str, Record]:

@@ -4,7 +4,7 @@ import contextlib
 import csv
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,11 +108,29 @@ class RunFolder:
         write_text(self.path / CONFIG, text)
         write_text(self.path / OVERRIDES, OmegaConf.to_yaml(list(told)))
 
+    def make_room(self, again: str | None = None) -> None:
+        """Remove what a run left that failed before it had anything to lose.
+
+        Args:
+            again: fingerprint of a config, of which a failed run is removed whatever it has.
+
+        Raises:
+            UserError: if there is a run that has a result or a state, which a new one would destroy.
+        """
+        found = _there(self.result) or {}
+        failed_once = found.get("status") in _WITHOUT_RESULT and found.get("config_fingerprint") == again
+        if found.get("status") == "finished" or (any(self.checkpoints.glob("*.ckpt")) and not failed_once):
+            raise UserError(
+                f"{self.path}: there is a run in this folder already. `resume {self.path}` goes on with it; "
+                "a new one needs another folder."
+            )
+        self.clear()
+
     def clear(self) -> None:
         """Remove what an earlier run left that would be taken for parts of a new one."""
-        for name in (RESULT, METRICS, REPORT):
+        for name in (RESULT, METRICS, REPORT, PREDICTIONS, DATA):
             (self.path / name).unlink(missing_ok=True)
-        for name in (CHECKPOINTS, TENSORBOARD):
+        for name in (CHECKPOINTS, TENSORBOARD, FIGURES):
             shutil.rmtree(self.path / name, ignore_errors=True)
 
     def config(self) -> DictConfig:
@@ -202,6 +220,14 @@ class RunFolder:
             raise UserError(f"{path}: cannot be read ({reason(error)}).") from error
 
 
+def _there(read: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
+    """What can be read of a folder that may hold anything."""
+    try:
+        return read()
+    except UserError:
+        return None
+
+
 def file_name(figure: str) -> str:
     """Name of the file of a figure.
 
@@ -244,6 +270,7 @@ def checked_config(cfg: object, where: Path) -> DictConfig:
     return cfg
 
 
+_WITHOUT_RESULT = ("failed", "pruned")
 _LARGEST = 1 << 20  # bytes; a config of ours has some thousands, and YAML is slow
 _REFUSED_TOKENS = (yaml.AliasToken, yaml.AnchorToken, yaml.TagToken)
 # What YAML and OmegaConf raise for rubbish.

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from omegaconf import DictConfig
 from pytorch_lightning import Callback
 
 from cnnlab.errors import UserError
@@ -16,6 +18,9 @@ from cnnlab.training.checkpoint_files import read_checkpoint
 from cnnlab.training.folder import RunFolder
 from cnnlab.training.loggers import EpochRecords
 from cnnlab.training.metrics_csv import Row
+from cnnlab.training.result import Result, config_fingerprint
+
+INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,30 @@ class Start:
     open_row: Row = field(default_factory=dict)
     data_fingerprint: str | None = None
     remark: str | None = None
+
+
+def left_before(cfg: DictConfig, place: RunFolder) -> tuple[Result | None, Start | None]:
+    """What an earlier training of the same config left in its folder.
+
+    Args:
+        cfg: the config that is to be trained.
+        place: its folder, which may hold anything or not exist.
+
+    Returns:
+        The result of a finished one, or the state from which an interrupted one goes on, or neither.
+    """
+    asked = config_fingerprint(cfg)
+    with suppress(UserError):  # nothing there, or nothing that can be read
+        found = place.result() or {}
+        if found.get("status") == "finished" and found.get("config_fingerprint") == asked:
+            return Result(**found), None
+        if (
+            found.get("status", INTERRUPTED) == INTERRUPTED
+            and config_fingerprint(place.config()) == asked
+            and (start := latest(place)).path is not None
+        ):
+            return None, start
+    return None, None
 
 
 def latest(place: RunFolder) -> Start:

@@ -60,13 +60,16 @@ def run(
         What ``result.json`` says.
 
     Raises:
-        UserError: for a mistake in the config or the data, or where another process trains this run.
+        UserError: for a mistake in the config or the data, where another process trains this run, or where
+            a new run would destroy one.
         TrainingError: if the training itself failed.
         Pruned: if one of the callbacks gave it up.
         SystemExit: if a signal ended it, with the shell's code; ``checkpoints/last.ckpt`` holds the state.
     """
     place, interruption = RunFolder(folder), Interruption()
     with place.held(), interruption.watched():
+        if start is None:
+            rank_zero_only(place.make_room)()
         result = Result(versions=versions(), git=git_state())
         return _written(Run(cfg, folder, result, told, start, interruption, callbacks), place)
 
