@@ -79,8 +79,11 @@ class SearchSweeper(Sweeper):
         return int(asked) if asked > 0 else max(1, (os.cpu_count() or 1) + 1 + int(asked))
 
     def _run(self, search: "Search", trials: Sequence["Trial"], folder: Path) -> None:
+        from cnnlab.study.stopping import Stopping
+
         assert self.launcher is not None  # noqa: S101 - setup was called
         self.launcher.launch([trial.overrides for trial in trials], initial_job_idx=trials[0].number)
+        Stopping(folder).end_if_asked()  # the trials that were stopped go on when the search does
         for trial in trials:
             found = sorted(folder.glob(f"{trial.number}_*"))
             search.tell(trial, found[0] if found else None)

@@ -2,9 +2,6 @@
 
 import json
 import logging
-import os
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +15,7 @@ from omegaconf import DictConfig
 from cnnlab.cli.isolation import said_into
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.errors import Pruned, TrainingError, UserError
+from cnnlab.study.stopping import Stopping, outlive_signals
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 
 IN_THIS_PROCESS = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 SEARCH = "hydra_plugins.cnnlab_search.SearchSweeper"
-WATCH_SECONDS = 1.0
 log = logging.getLogger("cnnlab")
 
 
@@ -52,8 +49,19 @@ class Task:
 
     def __call__(self, cfg: DictConfig) -> float | None:
         """Run one job; what it raises is kept, since Hydra would print it in its own way."""
+        elsewhere = _is_elsewhere()
+        if elsewhere:
+            outlive_signals()
         try:
             return run_job(cfg, self.jobs)
+        except SystemExit:
+            if not elsewhere:
+                raise
+            # Asked to stop, the study itself ends with the signal's code, when all jobs have ended.
+            state = HydraConfig.get()
+            if Stopping(Path(state.sweep.dir)).asked is None:
+                self._note(f"job {state.job.num + 1}/{self.jobs} was ended by a signal")
+            return None
         except Pruned as error:
             print(f"job {HydraConfig.get().job.num + 1}/{self.jobs}: {error}", flush=True)
             return None
@@ -61,9 +69,13 @@ class Task:
             if self.failures is None:
                 self.error = error
             else:
-                with self.failures.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(str(error)) + "\n")
+                self._note(str(error))
             return None
+
+    def _note(self, failure: str) -> None:
+        if self.failures is not None:
+            with self.failures.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(failure) + "\n")
 
     def said(self) -> list[str]:
         """What the failed jobs of a study said."""
@@ -93,6 +105,7 @@ def run_job(cfg: DictConfig, jobs: int) -> float | None:
     folder = Path(state.runtime.output_dir)
     if state.mode != RunMode.MULTIRUN:
         return followed(_run(cfg, folder, None))
+    Stopping(Path(state.sweep.dir)).end_if_asked()
     number = f"job {state.job.num + 1}/{jobs}"
     place = RunFolder(folder)
     before, start = left_before(cfg, place)
@@ -104,7 +117,7 @@ def run_job(cfg: DictConfig, jobs: int) -> float | None:
     try:
         if start is None:
             place.make_room(again=config_fingerprint(cfg))
-        if state.launcher._target_ == IN_THIS_PROCESS:
+        if not _is_elsewhere():
             return followed(_run(cfg, folder, start))
         with one_of_several(folder):
             result = _run(cfg, folder, start)
@@ -117,6 +130,12 @@ def run_job(cfg: DictConfig, jobs: int) -> float | None:
     tested = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in result.test.items())
     print(f"{number} finished in {result.seconds:.1f} s: test {tested}", flush=True)
     return followed(result)
+
+
+def _is_elsewhere() -> bool:
+    """Whether this is a process that a launcher made for a study's jobs."""
+    state = HydraConfig.get()
+    return state.mode == RunMode.MULTIRUN and state.launcher._target_ != IN_THIS_PROCESS
 
 
 def _run(cfg: DictConfig, folder: Path, start: "Start | None") -> "Result":
@@ -149,17 +168,10 @@ def followed(result: "Result") -> float | None:
 
 @contextmanager
 def one_of_several(folder: Path) -> Iterator[None]:
-    """Use one thread beside the other jobs, say all into ``screen.log``, and end with the study's process."""
+    """Use one thread beside the other jobs, say all into ``screen.log``, and stop with the study."""
     import torch
 
     torch.set_num_threads(1)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    with said_into(folder / "screen.log"):
+    study = Stopping(Path(HydraConfig.get().sweep.dir))
+    with study.passed_on(), said_into(folder / "screen.log"):
         yield
-
-
-def _end_with(parent: int) -> None:
-    """End this process when the one that started it was killed; its folder may be wanted by the next."""
-    while os.getppid() == parent:
-        time.sleep(WATCH_SECONDS)
-    os._exit(1)

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 import hydra
@@ -20,6 +21,8 @@ from cnnlab.config.launching import compose_job
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.errors import UserError, did_you_mean
 from cnnlab.study.space import is_search, read_space
+from cnnlab.study.stopping import Stopping
+from cnnlab.training.interruptions import CODES
 
 MISTAKE = 2
 FAILURES = ".failures"
@@ -56,7 +59,7 @@ def main(words: Sequence[str]) -> int:
 def _study(words: Sequence[str], arguments: argparse.Namespace, jobs: Sequence[Sequence[str]]) -> int:
     """Run all jobs in the study's folder, then sum them up and say what failed."""
     folder = study_folder(jobs[0])
-    with held(folder):
+    with held(folder), _stopped_as_a_whole(folder):
         task = Task(number_of_jobs(arguments.overrides, jobs), failures=folder / FAILURES)
         keep_command(folder, arguments.overrides)
         try:
@@ -69,6 +72,19 @@ def _study(words: Sequence[str], arguments: argparse.Namespace, jobs: Sequence[S
         print(f"cnnlab: {failure}", file=sys.stderr)
     # A search learns from its failures, too.
     return 1 if failures and not (finished and is_search(arguments.overrides)) else 0
+
+
+@contextmanager
+def _stopped_as_a_whole(folder: Path) -> Iterator[None]:
+    """At a signal let the jobs save their states, and say how to go on."""
+    try:
+        with Stopping(folder).watched():
+            yield
+    except SystemExit as error:
+        if error.code in CODES.values():
+            again = f"the same command with {told_folder(folder)} goes on with it"
+            print(f"cnnlab: the study is stopped, its states are in {folder}; {again}.", file=sys.stderr)
+        raise
 
 
 def number_of_jobs(overrides: Sequence[str], jobs: Sequence[Sequence[str]]) -> int:

@@ -5,14 +5,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import NoReturn
-
-import pytorch_lightning as pl
-from lightning_fabric.utilities.exceptions import MisconfigurationException
+from typing import TYPE_CHECKING, NoReturn
 
 from cnnlab.errors import UserError, reason
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
 
 TERMINATED = 143  # the shell's code for SIGTERM
 INTERRUPTED = 130  # and for SIGINT
@@ -28,11 +28,21 @@ class Interruption:
 
     While :meth:`deferred`, the first signal is noted for whoever can stop in good order, and a second one
     ends the process as the system would.
+
+    Args:
+        on_asked: called with the shell's code at the first signal.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_asked: Callable[[int], None] | None = None) -> None:
         self.asked: int | None = None
+        self._on_asked = on_asked
         self._deferred = False
+
+    @staticmethod
+    def is_waiting(number: signal.Signals) -> bool:
+        """Whether there is one in this process that answers to a signal and has had none."""
+        waiting = getattr(signal.getsignal(number), "__self__", None)
+        return isinstance(waiting, Interruption) and waiting.asked is None
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
@@ -70,6 +80,8 @@ class Interruption:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.asked = CODES[signal.Signals(number)]
+        if self._on_asked is not None:
+            self._on_asked(self.asked)
         if not self._deferred:
             self.stop()
         for each in CODES:
@@ -84,8 +96,11 @@ class Interruption:
 
 
 @contextlib.contextmanager
-def explained(trainer: pl.Trainer) -> Iterator[None]:
+def explained(trainer: "pl.Trainer") -> Iterator[None]:
     """Give what ends a training early its exit code, or a sentence."""
+    # A study listens to signals before it imports what takes seconds.
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
+
     try:
         yield
     except SystemExit as error:
