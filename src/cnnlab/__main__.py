@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from cnnlab.config.allowing import allowing
 from cnnlab.config.typed import require_readable
@@ -26,6 +27,8 @@ VERBS = {
 }
 # Behind these stand folders and files, which may have any name.
 OF_FILES = ("predict", "evaluate", "export")
+# And behind these those of runs and studies, which are named by what was typed.
+OF_FOLDERS = ("resume", "explain", "report", "figures", "compare")
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
 
 
@@ -86,7 +89,9 @@ def _dispatch(words: list[str]) -> int:
                 f"{verb}: there is no such verb{did_you_mean(verb, VERBS) or '.'} "
                 f"The verbs are {', '.join(VERBS)}; settings are written key=value; --help shows both."
             )
-    if verb not in OF_FILES and (late := next((word for word in words if word in VERBS), None)):
+    late = next((word for word in words if word in VERBS), None)
+    there = late is not None and verb in OF_FOLDERS and Path(late).exists()
+    if late is not None and verb not in OF_FILES and not there:
         raise UserError(f"{late}: a verb is typed once, as the first word.")
     result: int = importlib.import_module(f"cnnlab.cli.{verb}").main(words)
     return result

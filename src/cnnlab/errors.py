@@ -36,7 +36,8 @@ class TrainingError(Refusal):
 
     Args:
         sentence: what the user reads.
-        details: plain values that ``result.json`` keeps.
+        details: plain values that ``result.json`` keeps, where the training itself is at fault: to go on from
+            its last state would end the same way.
     """
 
     def __init__(self, sentence: str, details: dict[str, Any] | None = None) -> None:

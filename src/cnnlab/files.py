@@ -11,8 +11,12 @@ from typing import Any
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, before: Path | None = None) -> Iterator[Path]:
     """Give a temporary path beside ``path``, which takes its place at the end and is removed on an error.
+
+    Args:
+        path: the file.
+        before: where what stood there goes, once the new one is on the disk; by default it is lost.
 
     Examples:
         >>> import tempfile
@@ -28,6 +32,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
+        if before is not None and path.exists():
+            path.replace(before)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

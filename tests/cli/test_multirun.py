@@ -1,6 +1,8 @@
 import csv
 import json
 import random
+import re
+import shutil
 
 import pytest
 import yaml
@@ -118,6 +120,19 @@ def test_a_study_that_is_killed_and_started_again_ends_with_the_same_table(cnnla
     assert cnnlab(*again)[0] == 0
     assert table(tmp_path / "broken") == table(tmp_path / "whole")
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_job_that_the_disk_has_ended_goes_on_where_there_is_room(cnnlab, small_disk, tmp_path):
+    words = ("-m", "data.size=8", "model=mlp", "model.hidden=[300]", "trainer=cpu", "trainer.max_epochs=4")
+    words += ("logger=none", "schedule=constant", "seed=1")
+    code, _, err = cnnlab(*words, f"hydra.sweep.dir={small_disk}/study")
+    assert code == 1
+    assert "No space left on device" in err
+    shutil.copytree(small_disk / "study", tmp_path / "study")
+    code, out, _ = cnnlab(*words, "hydra.sweep.dir=study")
+    assert code == 0
+    assert re.search(r"seed=1 \(goes on from step [1-9]\d*\)", out)
+    assert [result["epochs"] for result in results(tmp_path / "study").values()] == [4]
 
 
 def test_a_finished_study_trains_nothing_anew(cnnlab, monkeypatch):

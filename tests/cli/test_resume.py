@@ -1,7 +1,9 @@
 import json
+import random
 import shutil
 
 import pytest
+import torch
 import yaml
 
 WORDS = ("data.size=8", "model=linear", "trainer=cpu", "trainer.max_epochs=2", "logger=none")
@@ -100,3 +102,71 @@ def test_a_schedule_that_knows_its_end_is_not_bent(cnnlab, tmp_path, schedule):
     code, _, err = cnnlab("resume", "run", "trainer.max_epochs=3")
     assert code == 2
     assert f"trainer.max_epochs cannot change under schedule={schedule}" in err
+
+
+@pytest.mark.parametrize("name", ["0_optimizer.lr=0.1,seed=1", "data", "report"])
+def test_a_folder_may_have_any_name(cnnlab, tmp_path, name):
+    from cnnlab.config.compose import compose
+    from cnnlab.training.folder import RunFolder
+
+    RunFolder(tmp_path / name).write_config(compose(STEADY), STEADY)
+    (tmp_path / name / "result.json").write_text('{"status": "finished", "epochs": 2}')
+    assert cnnlab("resume", name) == (0, f"{name}: the run is finished, after 2 epochs.\n", "")
+    for verb in ("report", "figures", "explain"):
+        _, _, err = cnnlab(verb, name)
+        assert "a verb is typed once" not in err
+
+
+def test_a_log_that_cannot_be_written_is_a_mistake(cnnlab, run):
+    (run / "cnnlab.log").unlink()
+    (run / "cnnlab.log").mkdir()
+    code, _, err = cnnlab("resume", "run", "trainer.max_epochs=3")
+    assert (code, err) == (2, "cnnlab: run/cnnlab.log: cannot be written (Is a directory).\n")
+    assert epochs(run) == 2
+
+
+def write_table(path):
+    lines = [f"{random.random():.4f},{random.random():.4f},{'yes' if i % 2 else 'no'}" for i in range(60)]
+    path.write_text("\n".join(["a,b,y", *lines]))
+
+
+TABLE = ("data=csv", "data.path=table.csv", "data.target=y", "model=mlp", "model.hidden=[4]", *WORDS[2:])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda folder: write_table(folder / "table.csv"), 2),  # other data than the run was trained on
+        (lambda folder: (folder / "table.csv").unlink(), 2),
+        (lambda folder: spoil_state(folder / "run"), 1),  # a loss that is no number in the first new step
+    ],
+)
+def test_a_finished_run_that_does_not_go_on_stays_as_it_is(cnnlab, tmp_path, spoil, code):
+    random.seed(0)
+    write_table(tmp_path / "table.csv")
+    assert cnnlab(*TABLE, "schedule=constant", "hydra.run.dir=run")[0] == 0
+    run = tmp_path / "run"
+    spoil(tmp_path)
+    names = ("config.yaml", "overrides.yaml", "result.json", "data.json")
+    kept = {name: (run / name).read_bytes() for name in names}
+    answer, _, err = cnnlab("resume", "run", "trainer.max_epochs=3")
+    assert (answer, err.count("\n")) == (code, 1)
+    assert {name: (run / name).read_bytes() for name in kept} == kept
+    assert cnnlab("resume", "run")[:2] == (0, "run: the run is finished, after 2 epochs.\n")
+
+
+def spoil_state(run):
+    """Let the first new step be one whose loss is no number."""
+    last = run / "checkpoints" / "last.ckpt"
+    state = torch.load(last, weights_only=True)
+    next(iter(state["state_dict"].values())).fill_(float("nan"))
+    torch.save(state, last)
+
+
+def test_a_finished_run_that_kept_no_state_is_not_begun_anew(cnnlab, run):
+    before = (run / "result.json").read_bytes()
+    (run / "checkpoints" / "last.ckpt").unlink()
+    code, out, err = cnnlab("resume", "run", "trainer.max_epochs=3")
+    assert (code, out) == (2, "")
+    assert err.startswith("cnnlab: run: the run is finished and has no state from which it could go on")
+    assert (run / "result.json").read_bytes() == before

@@ -65,6 +65,9 @@ def test_training_goes_on_from_a_file_as_from_its_run(convnet_run, convnet_file,
             target.parent.mkdir(exist_ok=True)
             target.write_bytes(path.read_bytes())
 
+    for refused in ("model.blocks=3", "trainer.max_epochs=0"):
+        assert main(["resume", "moved.h5", refused]) == 2
+        assert not (tmp_path / "moved").exists()
     assert main(["resume", "moved.h5", "trainer.max_epochs=2"]) == 0
     assert main(["resume", "run", "trainer.max_epochs=2"]) == 0
 

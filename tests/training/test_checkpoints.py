@@ -1,3 +1,4 @@
+import errno
 import os
 
 import pytest
@@ -68,6 +69,19 @@ def test_a_full_disk_leaves_the_last_good_state(small_disk):
         AtomicCheckpointIO().save_checkpoint(state(2, 500_000), path)
     assert [file.name for file in small_disk.iterdir()] == ["last.ckpt"]
     assert weight_in(path) == 1
+
+
+def test_what_is_not_yet_on_the_disk_takes_no_place(tmp_path, monkeypatch):
+    for number in range(2):
+        AtomicCheckpointIO().save_checkpoint(state(number), tmp_path / "last.ckpt")
+
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)  # some file systems find room only then
+    with pytest.raises(TrainingError, match=r"No space left on device.*the one before it is intact"):
+        AtomicCheckpointIO().save_checkpoint(state(2), tmp_path / "last.ckpt")
+    assert {path.name: weight_in(path) for path in tmp_path.iterdir()} == {"last.ckpt": 1, "previous.ckpt": 0}
 
 
 def test_a_temporary_folder_on_another_disk_plays_no_part(small_disk, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import torch
 
 from cnnlab.config.compose import compose
 from cnnlab.errors import TrainingError
+from cnnlab.training.folder import RunFolder
 from cnnlab.training.on_nan import last_good
 from cnnlab.training.run import build, run
 
@@ -48,6 +49,21 @@ def test_the_run_stops_at_the_batch_that_holds_the_culprit(spoilt, tmp_path):
     assert len(failure["rows"]) == 8
     assert (failure["stored"], failure["epoch"], failure["checkpoint"]) == ("train", 1, None)
     assert failure["step"] == failure["batch"]
+
+
+def test_of_a_huge_batch_some_rows_are_kept(tmp_path):
+    words = [
+        *("data=random", "data.samples_drawn=5000", "data.features=2", "data.batch_size=all", "model=linear")
+    ]
+    words += ["optimizer=sgd", "optimizer.lr=1e38", "schedule=constant", "trainer=cpu", "logger=none"]
+    words += ["trainer.check_val_every_n_epoch=100"]
+    with pytest.raises(TrainingError, match=r"rows \d.* and 3,?\d+ others"):
+        run(compose(words), tmp_path / "run")
+    failure = RunFolder(tmp_path / "run").result()["failure"]
+    assert len(set(failure["rows"])) == 1000
+    assert (
+        failure["samples"] == json.loads((tmp_path / "run" / "result.json").read_text())["samples"]["train"]
+    )
 
 
 def test_missing_values_are_named_as_the_reason(tmp_path):

@@ -35,7 +35,7 @@ class Killed(BaseException):
 def killed(monkeypatch, tmp_path):
     """Train until the given step begins, and end there without a word."""
 
-    def train(step, *overrides):
+    def train(step, *overrides, words=SMALL):
         def training_step(self, batch, batch_idx):
             if self.trainer.global_step == step:
                 raise Killed
@@ -43,7 +43,7 @@ def killed(monkeypatch, tmp_path):
 
         original = NetworkModule.training_step
         training_step.__signature__ = original.__signature__
-        cfg = compose([*SMALL, *overrides])
+        cfg = compose([*words, *overrides])
         with monkeypatch.context() as patched:
             patched.setattr(NetworkModule, "training_step", training_step)
             with pytest.raises(Killed):
@@ -80,6 +80,7 @@ def left(folder):
         (2 * STEPS + 5, ["trainer.check_val_every_n_epoch=2", "data.watch_test=true"]),
         (STEPS + 7, [EVERY_STEP, "+trainer.val_check_interval=0.4"]),
         (2 * STEPS + 5, ["callbacks=last", "optimizer=rmsprop"]),
+        (5, [EVERY_STEP, "optimizer.lr=0"]),  # which is warned about at the first epoch's end
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
 )
@@ -88,6 +89,21 @@ def test_a_run_that_is_resumed_ends_as_the_unbroken_one(killed, tmp_path, step, 
     assert 0 < latest(place).step <= step
     went_on(place, *overrides)
     run(compose([*SMALL, *overrides]), tmp_path / "whole")
+    assert left(place.path) == left(tmp_path / "whole")
+
+
+def test_what_was_left_out_before_the_epoch_is_known_again(killed, tmp_path):
+    # Of the three steps of each epoch one is left out; killed in the fifth epoch.
+    lines = [f"{i % 7},{i % 5},{'yes' if i % 2 else 'no'}" for i in range(100)]
+    (tmp_path / "table.csv").write_text("\n".join(["a,b,y", *lines[:37], "?,1,yes", *lines[38:]]))
+    words = [f"data.path={tmp_path / 'table.csv'}", "data=csv", "data.target=y", "data.missing={a:['?']}"]
+    words += ["data.batch_size=24", "model=mlp", "model.hidden=[4]", "model.preprocess=[]", EVERY_STEP]
+    words += ["callbacks.on_nan=skip", "trainer=cpu", "trainer.max_epochs=6", "logger=none"]
+    words += ["schedule=constant"]
+    place = killed(4 * 3 + 1, words=words)
+    resumed = run(compose(words), place.path, start=latest(place))
+    assert resumed.steps_left_out == 6
+    run(compose(words), tmp_path / "whole")
     assert left(place.path) == left(tmp_path / "whole")
 
 
@@ -160,6 +176,42 @@ def test_longer_is_as_if_it_had_been_so_from_the_start(tmp_path):
     went_on(RunFolder(tmp_path / "short"))
     run(compose(SMALL), tmp_path / "whole")
     assert left(tmp_path / "short") == left(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda state: state.update(optimizer_states=[{}]),
+        lambda state: state["run"].update(random={}),
+        lambda state: state.update(loops=3),
+        lambda state: state.update({"pytorch-lightning_version": "abc"}),
+        lambda state: state.update(callbacks={"BestAndLast": 3}),
+    ],
+    ids=["optimizer", "random", "loops", "version", "callbacks"],
+)
+def test_a_wrong_state_is_a_sentence_and_changes_nothing(finished, spoil):
+    state = torch.load(finished.last, weights_only=True)
+    spoil(state)
+    torch.save(state, finished.last)
+    before = finished.result()
+    with pytest.raises(UserError, match=r"last\.ckpt: not a state that this run can go on from"):
+        went_on(finished)
+    assert finished.result() == before
+    assert finished.config().trainer.max_epochs == 1
+
+
+def test_rows_without_their_times_are_a_sentence(finished):
+    metrics = finished.path / "metrics.csv"
+    metrics.write_text(metrics.read_text().replace("seconds", "secs"))
+    with pytest.raises(UserError, match=r"metrics\.csv: it does not hold the 1 epochs"):
+        went_on(finished, "logger=tensorboard")
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """A run of one epoch, which may go on."""
+    run(compose([*SMALL, "trainer.max_epochs=1"]), tmp_path / "finished")
+    return RunFolder(tmp_path / "finished")
 
 
 def test_leftovers_of_a_kill_are_removed(killed):

@@ -1,7 +1,10 @@
 """``resume``: go on with a run that was interrupted, from its folder alone."""
 
 import logging
-from collections.abc import Sequence
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,29 +44,24 @@ def main(words: Sequence[str]) -> int:
     Raises:
         UserError: if this is no run folder, it holds no state that can be read, or a change is refused.
     """
-    if not words or "=" in words[0] or words[0].startswith("-"):
+    if not words or ("=" in words[0] and not os.path.exists(words[0])) or words[0].startswith("-"):
         raise UserError("resume: which run? Say python -m cnnlab resume RUN_FOLDER.")
 
     from cnnlab.training.folder import RunFolder  # imports torch
 
-    place = RunFolder(_run_folder(Path(words[0])))
-    cfg, changes = place.config(), [_parsed(word) for word in words[1:]]
+    changes = dict(_parsed(word) for word in words[1:])
+    with _run_folder(Path(words[0])) as folder:
+        place = RunFolder(folder)
+        cfg = _changed(place.config(), changes)
+        if (said := _finished(place, changes)) is not None:
+            print(said)
+            return 0
+        start = _start(place, cfg)
+        told = [old for old in place.overrides() if old.partition("=")[0] not in changes]
 
     from cnnlab.cli.ending import ended
-    from cnnlab.config.check import check
-    from cnnlab.training.resuming import latest
     from cnnlab.training.run import run
 
-    for key, value in changes:
-        _allow(cfg, key)
-        OmegaConf.update(cfg, key, value)
-    check(cfg)
-    if (said := _finished(place, [key for key, _ in changes])) is not None:
-        print(said)
-        return 0
-    start = latest(place)
-    _long_enough(cfg, start)
-    told = [old for old in place.overrides() if old.partition("=")[0] not in dict(changes)]
     with isolated(["resume", *words]):
         _log_into(place.path)
         _say(place, start)
@@ -71,16 +69,55 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def _run_folder(path: Path) -> Path:
-    """The folder to go on in: the one named, or one made of an exported file, beside it."""
+@contextmanager
+def _run_folder(path: Path) -> Iterator[Path]:
+    """The folder to go on in: the one named, or one made of an exported file, beside it.
+
+    What is made is removed if the run is then refused.
+    """
     if path.suffix != ".h5" or not path.is_file():
-        return path
+        yield path
+        return
 
     from cnnlab.export.hdf5 import restore
 
-    place = restore(path, path.with_suffix(""))
-    print(f"{path}: its run is in {place.path} from now on")
-    return place.path
+    folder = restore(path, path.with_suffix("")).path
+    try:
+        yield folder
+    except UserError:
+        shutil.rmtree(folder)
+        raise
+    print(f"{path}: its run is in {folder} from now on")
+
+
+def _changed(cfg: DictConfig, changes: Mapping[str, object]) -> DictConfig:
+    """The config with the changes, checked."""
+    from cnnlab.config.check import check  # imports torch
+
+    for key, value in changes.items():
+        _allow(cfg, key)
+        OmegaConf.update(cfg, key, value)
+    check(cfg)
+    return cfg
+
+
+def _start(place: "RunFolder", cfg: DictConfig) -> "Start":
+    """The state to go on from.
+
+    Raises:
+        UserError: if a finished run has none, or it is ahead of where the training is to end.
+    """
+    from cnnlab.training.resuming import latest
+
+    start = latest(place)
+    if start.path is None and place.is_finished:
+        raise UserError(f"{place.path}: the run is finished and has no state from which it could go on.")
+    longest = cfg.trainer.max_epochs
+    if longest is not None and 0 <= longest < start.begun:
+        raise UserError(
+            f"trainer.max_epochs={longest}: the run is in epoch {start.begun}; allowed is that or more."
+        )
+    return start
 
 
 def _parsed(word: str) -> tuple[str, object]:
@@ -119,7 +156,7 @@ def _allow(cfg: DictConfig, key: str) -> None:
         )
 
 
-def _finished(place: "RunFolder", changed: Sequence[str]) -> str | None:
+def _finished(place: "RunFolder", changed: Iterable[str]) -> str | None:
     """What is to be said of a run that is finished and is to train no longer."""
     result = place.result()
     if result is None or result.get("status") != "finished" or set(changed) & set(LENGTHS):
@@ -127,19 +164,20 @@ def _finished(place: "RunFolder", changed: Sequence[str]) -> str | None:
     return f"{place.path}: the run is finished, after {result.get('epochs')} epochs."
 
 
-def _long_enough(cfg: DictConfig, start: "Start") -> None:
-    longest = cfg.trainer.max_epochs
-    if longest is not None and 0 <= longest < start.begun:
-        raise UserError(
-            f"trainer.max_epochs={longest}: the run is in epoch {start.begun}; allowed is that or more."
-        )
-
-
 def _log_into(folder: Path) -> None:
-    """Log where Hydra has let the run log."""
-    node = compose([], with_hydra=True).hydra.job_logging
-    node.handlers.file.filename = str(folder / "cnnlab.log")
-    configure_log(node)
+    """Log where Hydra has let the run log.
+
+    Raises:
+        UserError: if nothing can be written there.
+    """
+    node, path = compose([], with_hydra=True).hydra.job_logging, folder / "cnnlab.log"
+    node.handlers.file.filename = str(path)
+    try:
+        configure_log(node)
+    except (OSError, ValueError) as error:  # logging hides the system's own word behind one of its own
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+        said = cause.strerror if isinstance(cause, OSError) else None
+        raise UserError(f"{path}: cannot be written ({said or reason(cause)}).") from error
 
 
 def _say(place: "RunFolder", start: "Start") -> None:

@@ -33,11 +33,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """
         target = Path(path)
         try:
-            with replacing(target) as temporary:
-                with temporary.open("xb") as file:
-                    torch.save(checkpoint, file)
-                if target.name == LAST and target.exists():
-                    target.replace(target.with_name(PREVIOUS))
+            before = target.with_name(PREVIOUS) if target.name == LAST else None
+            with replacing(target, before) as temporary, temporary.open("xb") as file:
+                torch.save(checkpoint, file)
         except (OSError, RuntimeError) as error:
             # torch hides the system's own word behind one of its own.
             cause = error.__context__ if isinstance(error, RuntimeError) else error

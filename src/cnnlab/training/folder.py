@@ -108,6 +108,11 @@ class RunFolder:
         write_text(self.path / CONFIG, text)
         write_text(self.path / OVERRIDES, OmegaConf.to_yaml(list(told)))
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether a result says so; what cannot be read does not."""
+        return (_there(self.result) or {}).get("status") == "finished"
+
     def make_room(self, again: str | None = None) -> None:
         """Remove what a run left that failed before it had anything to lose.
 

@@ -27,31 +27,46 @@ class Learning(Callback):
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
-        self._before: list[Tensor] | None = None
+        self._weights: list[tuple[nn.Parameter, Tensor]] | None = None
+        self._changed: bool | None = None
         self._reached = True
         self._loss: float | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """What was said, and the loss that the next one is compared with."""
-        return {"warnings": list(self.warnings), "loss": self._loss}
+        """What was said, the loss that the next one is compared with, and if the epoch has changed a weight.
+
+        Where it has not, the weights that it began with are those of the checkpoint.
+        """
+        return {"warnings": list(self.warnings), "loss": self._loss, "changed": self._has_changed()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
         self.warnings, self._loss = list(state_dict["warnings"]), state_dict["loss"]
+        self._changed = state_dict.get("changed")
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Go on looking at an epoch that is under way: Lightning does not start it once more."""
+        self._weights = None if self._changed is None else _copied(pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the weights of an epoch that is looked at."""
         epoch = trainer.current_epoch + 1
         watched = not self.warnings and epoch & (epoch - 1) == 0
-        self._before = [p.detach().clone() for p in _trained(pl_module)] if watched else None
-        self._reached = True
+        self._weights = _copied(pl_module) if watched else None
+        self._changed, self._reached = None, True
+
+    def _has_changed(self) -> bool | None:
+        """Whether the epoch has changed a weight so far; None where it is not looked at."""
+        if self._weights is None:
+            return None
+        return bool(self._changed) or any(not torch.equal(now, before) for now, before in self._weights)
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
         """Look whether the last step's gradients reach a kernel."""
         if (
-            self._before is not None
+            self._weights is not None
             and trainer.fit_loop.epoch_loop.batch_idx + 1 == trainer.num_training_batches
         ):
             trained = _trained(pl_module)
@@ -61,18 +76,16 @@ class Learning(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Warn where the epoch has taught nothing."""
         module, epoch = cast(NetworkModule, pl_module), trainer.current_epoch + 1
-        if self._before is None:
+        if self._weights is None:
             return
         loss = module.mean_loss("train")
-        pairs = zip(_trained(module), self._before, strict=True)
-        changed = any(not torch.equal(now, before) for now, before in pairs)
         # Validation's has neither dropout nor augmentation in it.
         measured = trainer.callback_metrics.get("val/loss")
         before, self._loss = self._loss, None if measured is None else float(measured)
         if loss is None or loss < LEARNT:
             return
         said = ""
-        if not changed:
+        if not self._has_changed():
             said = f"no weight has changed in epoch {epoch}: {self._why(trainer, module)}"
         elif not self._reached:
             said = f"no gradient reaches a kernel in epoch {epoch}: {_stuck(trainer, module)}"
@@ -95,6 +108,11 @@ class Learning(Callback):
 
 def _same(before: float | None, now: float | None) -> bool:
     return before is not None and now is not None and abs(now - before) <= UNCHANGED * abs(before)
+
+
+def _copied(module: pl.LightningModule) -> list[tuple[nn.Parameter, Tensor]]:
+    """The weights that are trained, each with what it is now."""
+    return [(p, p.detach().clone()) for p in _trained(module)]
 
 
 def _trained(module: pl.LightningModule) -> list[nn.Parameter]:

@@ -3,13 +3,14 @@
 import csv
 import time
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning_fabric.loggers.logger import rank_zero_experiment
 from lightning_utilities.core.rank_zero import rank_zero_only
 from matplotlib.figure import Figure
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
@@ -64,7 +65,8 @@ class EpochRecords(Logger):
         except (OSError, ValueError, csv.Error) as error:
             raise UserError(f"{self.path}: the epochs before cannot be read ({reason(error)}).") from error
         self.rows = rows[:epochs]
-        if [row.get("epoch") for row in self.rows] != list(range(1, epochs + 1)):
+        whole = all("seconds" in row for row in self.rows)
+        if not whole or [row.get("epoch") for row in self.rows] != list(range(1, epochs + 1)):
             raise UserError(f"{self.path}: it does not hold the {epochs} epochs of the checkpoint.")
         self._columns = columns(self.rows)
         write_text(self.path, as_csv(self.rows, self._columns))
@@ -209,3 +211,37 @@ class TensorBoard(Logger):
         """Close the event files."""
         for writer in self._writers.values():
             writer.close()
+
+
+def finish(
+    boards: Sequence[TensorBoard],
+    cfg: DictConfig,
+    told: Sequence[str],
+    val: Mapping[str, float],
+    test: Mapping[str, float],
+) -> None:
+    """Write what was typed beside the best epoch's and the final metrics, and close the event files."""
+    metrics = {
+        f"{part} {name}": value
+        for part, found in (("best val", val), ("final test", test))
+        for name, value in found.items()
+    }
+    for board in boards:
+        board.log_result(told_settings(cfg, told), metrics)
+        board.close()
+
+
+def told_settings(cfg: DictConfig, told: Sequence[str]) -> dict[str, bool | int | float | str]:
+    """Settings that were typed, as plain values for TensorBoard's table, and the seed.
+
+    Examples:
+        >>> cfg = OmegaConf.create({"model": {"hidden": [10], "l2": 0.5}, "seed": 3})
+        >>> told_settings(cfg, ["model=mlp", "model.hidden=[10]", "model.l2=0.5"])
+        {'model': 'mlp', 'model.hidden': '[10]', 'model.l2': 0.5, 'seed': 3}
+    """
+    settings: dict[str, bool | int | float | str] = {}
+    for override in told:
+        key, _, text = override.lstrip("+").partition("=")
+        value = text if key.startswith("~") else OmegaConf.select(cfg, key, default=text)
+        settings[key] = value if isinstance(value, (bool, int, float)) else text
+    return settings | {"seed": int(cfg.seed)}

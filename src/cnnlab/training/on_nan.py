@@ -21,7 +21,7 @@ from cnnlab.training.folder import RunFolder
 
 OnNaN = Literal["stop", "skip"]
 TOGETHER = 64  # losses on a GPU that are looked at together, since looking waits for it
-SHOWN_ROWS = 8
+SHOWN_ROWS, KEPT_ROWS = 8, 1000
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class BadStep:
         epoch: the epoch.
         batch: the batch in the epoch.
         stored: the stored split that the rows count in.
-        rows: row numbers of the batch's samples.
+        rows: row numbers of the batch's samples, a thousand at most.
+        samples: how many the batch has.
         checkpoint: the last checkpoint with finite weights; None where there is none.
     """
 
@@ -44,6 +45,7 @@ class BadStep:
     batch: int
     stored: str
     rows: list[int]
+    samples: int
     checkpoint: str | None
 
 
@@ -96,12 +98,14 @@ class StopOnNaN(Callback):
             epoch=epoch + 1,
             batch=batch + 1,
             stored=data.splits.train.stored,
-            rows=rows.tolist(),
+            rows=rows[:KEPT_ROWS].tolist(),
+            samples=len(rows),
             checkpoint=None if good is None else str(good),
         )
         return TrainingError(
             f"the training loss is {loss} at step {bad.step} (batch {bad.batch} of epoch {bad.epoch}, "
-            f"{some(bad.rows)} of {bad.stored}): {holds_nan(loader, rows) or ADVICE}; {kept(good)}.",
+            f"{some(bad.rows, bad.samples)} of {bad.stored}): {holds_nan(loader, rows) or ADVICE}; "
+            f"{kept(good)}.",
             asdict(bad),
         )
 
@@ -144,12 +148,13 @@ class SkipOnNaN(Callback):
         self._left_out_before = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """How many steps were left out."""
-        return {"left_out": self.left_out}
+        """How many steps were left out, in all and before this epoch."""
+        return {"left_out": self.left_out, "before": self._left_out_before}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on counting."""
         self.left_out = int(state_dict["left_out"])
+        self._left_out_before = int(state_dict.get("before", self.left_out))
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count anew what the epoch leaves out."""
@@ -210,7 +215,8 @@ class SkipOnNaN(Callback):
         if self.left_out - self._left_out_before >= max(steps, 1):
             raise TrainingError(
                 f"callbacks.on_nan=skip: all {steps} steps of epoch {trainer.current_epoch + 1} were left "
-                f"out, each with a loss or gradients that are no numbers; {ADVICE}."
+                f"out, each with a loss or gradients that are no numbers; {ADVICE}.",
+                {"epoch": trainer.current_epoch + 1, "steps_left_out": self.left_out},
             )
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -237,9 +243,11 @@ def require_finite_validation(trainer: pl.Trainer, folder: Path) -> None:
         return
     loaders = cast(list[Batches], trainer.val_dataloaders)
     why = holds_nan(loaders[0], loaders[0].rows) or f"though the training's was a number: {ADVICE}"
+    good = last_good(folder)
+    step, epoch = trainer.global_step, trainer.current_epoch + 1
     raise TrainingError(
-        f"the validation loss is {loss} behind step {trainer.global_step} (epoch "
-        f"{trainer.current_epoch + 1}), {why}; {kept(last_good(folder))}."
+        f"the validation loss is {loss} behind step {step} (epoch {epoch}), {why}; {kept(good)}.",
+        {"loss": str(loss), "step": step, "epoch": epoch, "checkpoint": good and str(good)},
     )
 
 
@@ -278,12 +286,12 @@ def _is_finite(path: Path) -> bool:
     return all(bool(tensor.isfinite().all()) for tensor in weights if tensor.is_floating_point())
 
 
-def some(rows: list[int]) -> str:
+def some(rows: list[int], count: int) -> str:
     """Name some rows of many.
 
     Examples:
-        >>> some([3, 5]), some(list(range(10)))
-        ('rows 3, 5', 'rows 0, 1, 2, 3, 4, 5, 6, 7 and 2 others')
+        >>> some([3, 5], 2), some(list(range(10)), 20)
+        ('rows 3, 5', 'rows 0, 1, 2, 3, 4, 5, 6, 7 and 12 others')
     """
-    more = len(rows) - SHOWN_ROWS
+    more = count - SHOWN_ROWS
     return f"rows {', '.join(map(str, rows[:SHOWN_ROWS]))}" + (f" and {more} others" if more > 0 else "")

@@ -1,8 +1,9 @@
 """Going on from a run folder: from which state, and what of it Lightning does not restore by itself."""
 
+import logging
 import random
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from omegaconf import DictConfig
 from pytorch_lightning import Callback
 
-from cnnlab.errors import UserError
+from cnnlab.errors import Pruned, Refusal, UserError, reason
 from cnnlab.training.checkpoint_files import read_checkpoint
 from cnnlab.training.folder import RunFolder
 from cnnlab.training.loggers import EpochRecords
@@ -56,15 +57,18 @@ def left_before(cfg: DictConfig, place: RunFolder) -> tuple[Result | None, Start
         place: its folder, which may hold anything or not exist.
 
     Returns:
-        The result of a finished one, or the state from which an interrupted one goes on, or neither.
+        The result of a finished one, or the state from which one goes on that was interrupted or ended by
+        its surroundings (a full disk, say), or neither.
     """
     asked = config_fingerprint(cfg)
     with suppress(UserError):  # nothing there, or nothing that can be read
         found = place.result() or {}
         if found.get("status") == "finished" and found.get("config_fingerprint") == asked:
             return Result(**found), None
+        # Where the training itself is at fault, its state leads there once more.
+        unfinished = found.get("status", INTERRUPTED) in (INTERRUPTED, "failed") and not found.get("failure")
         if (
-            found.get("status", INTERRUPTED) == INTERRUPTED
+            unfinished
             and config_fingerprint(place.config()) == asked
             and (start := latest(place)).path is not None
         ):
@@ -123,6 +127,29 @@ class RunState(Callback):
         self.records, self.data_fingerprint = records, ""
         self._random: Mapping[str, Any] | None = None
         self._metrics: Mapping[str, Any] = {}
+        self._goes_on = False
+
+    @contextmanager
+    def doubted(self, path: Path | None) -> Iterator[None]:
+        """Blame the checkpoint for what goes wrong before a first step was taken from it.
+
+        Args:
+            path: the checkpoint; None is none.
+
+        Raises:
+            UserError: if that cannot be gone on from.
+        """
+        try:
+            yield
+        except (Refusal, Pruned, OSError):
+            raise
+        except Exception as error:  # whatever Lightning stumbles over
+            if path is None or self._goes_on:
+                raise
+            logging.getLogger("cnnlab").info("the state cannot be gone on from", exc_info=True)
+            raise UserError(
+                f"{path}: not a state that this run can go on from ({type(error).__name__}: {reason(error)})."
+            ) from error
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -145,7 +172,7 @@ class RunState(Callback):
     ) -> None:
         """Keep what is to be set later."""
         self._random = checkpoint["run"]["random"]
-        self._metrics = checkpoint["run"]["metrics"]
+        self._metrics = dict(checkpoint["run"]["metrics"])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the metrics of the epoch before to the callbacks, as if there had been no break."""
@@ -162,6 +189,17 @@ class RunState(Callback):
         if self._random is not None:
             set_random_states(self._random)
             self._random = None
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401 - Lightning's signature
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+    ) -> None:
+        """Know that a step was taken."""
+        self._goes_on = True
 
 
 def end_epoch(loops: dict[str, Any]) -> None:

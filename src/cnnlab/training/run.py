@@ -25,9 +25,10 @@ from cnnlab.training.caveats import caveats
 from cnnlab.training.checkpoints import load_weights
 from cnnlab.training.features import served
 from cnnlab.training.fingerprints import weights_fingerprint
+from cnnlab.training.first_state import FirstState
 from cnnlab.training.folder import METRICS, PREDICTIONS, RESULT, TENSORBOARD, RunFolder
 from cnnlab.training.interruptions import INTERRUPTED, NAMES, Interruption, explained
-from cnnlab.training.loggers import EpochRecords, TensorBoard
+from cnnlab.training.loggers import EpochRecords, TensorBoard, finish
 from cnnlab.training.pictures import Outcome, first_batch, title_of
 from cnnlab.training.process import settled, without_idle_warnings
 from cnnlab.training.result import Result, config_fingerprint, git_state, versions, write_predictions
@@ -77,16 +78,16 @@ def run(
 def _written(run: "Run", place: RunFolder) -> Result:
     """Go through a run's stages, and write how it ended."""
     started = time.monotonic()
-    cfg, result, start = run.cfg, run.result, run.start
+    cfg, result, start, refused = run.cfg, run.result, run.start, False
     try:
         check(cfg)
         remove_leftovers(place.path)
-        place.write_config(cfg, run.told)
-        # Of a finished run that trains on: until it is finished again, it is not.
-        (place.path / RESULT).unlink(missing_ok=True)
+        if start is None or start.path is None:
+            run.first_state.begin()
         result.seed, result.config_fingerprint = cfg.seed, config_fingerprint(cfg)
         with without_idle_warnings(), within_memory("preparing the run", LESS_MEMORY):
             run.go()
+        run.first_state.begin()
         result.status = "finished"
     except (KeyboardInterrupt, SystemExit) as error:
         code = error.code if isinstance(error, SystemExit) else INTERRUPTED
@@ -96,15 +97,18 @@ def _written(run: "Run", place: RunFolder) -> Result:
         result.status, result.reason = "pruned", str(error)
         raise
     except BaseException as error:
+        refused = isinstance(error, UserError)
         result.reason = f"{type(error).__name__}: {error}"
         result.failure = error.details if isinstance(error, TrainingError) else None
         raise
     finally:
         earlier = start.seconds if start is not None else 0.0
         result.seconds = round(time.monotonic() - started + earlier, 3)
-        # On a full disk there is no room for the word that it is full.
-        with contextlib.nullcontext() if result.status == "finished" else contextlib.suppress(OSError):
-            rank_zero_only(result.write)(place.path / RESULT)
+        # What did not go on has changed nothing.
+        if run.first_state.begun or not (refused or place.is_finished):
+            # On a full disk there is no room for the word that it is full.
+            with contextlib.nullcontext() if result.status == "finished" else contextlib.suppress(OSError):
+                rank_zero_only(result.write)(place.path / RESULT)
     place.previous.unlink(missing_ok=True)
     return result
 
@@ -120,6 +124,14 @@ class Run:
     start: Start | None = None
     interruption: Interruption = field(default_factory=Interruption)
     callbacks: Sequence[pl.Callback] = ()
+
+    def __post_init__(self) -> None:
+        self.first_state = FirstState(rank_zero_only(self._replace_what_was))
+
+    def _replace_what_was(self) -> None:
+        """Take the place of an earlier sitting: until this one is finished, the run is not."""
+        (self.folder / RESULT).unlink(missing_ok=True)
+        RunFolder(self.folder).write_config(self.cfg, self.told)
 
     def go(self) -> None:
         """Build, prepare, fit, restore the best weights, test, and write."""
@@ -142,7 +154,7 @@ class Run:
         if self.trainer.is_global_zero:
             self._write_predictions()
             self._write_figures(best)
-            self._finish_tensorboard()
+            finish(self.boards, self.cfg, self.told, self.result.val, self.result.test)
 
     def _build_trainer(self) -> None:
         cfg = self.cfg
@@ -159,7 +171,7 @@ class Run:
             cfg.trainer,
             self.model.network,
             self.folder,
-            callbacks=[self.state, *self.watchers.all(), *self.callbacks],
+            callbacks=[self.state, *self.watchers.all(), *self.callbacks, self.first_state],
             loggers=[self.records, *self.boards],
         )
         self.result.device = str(self.trainer.strategy.root_device)
@@ -174,9 +186,9 @@ class Run:
         self.result.caveats = caveats(
             self.trainer, self.data, self.cfg.trainer.get("deterministic"), self.result.git
         )
-        rank_zero_only(RunFolder(self.folder).write_input_format)(self.data.input_format)
         if self.start is not None:
             self._go_on(self.start)
+        rank_zero_only(RunFolder(self.folder).write_input_format)(self.data.input_format)
         if not self.model.preprocess.all_fitted:
             blocks = self.data.training_blocks(self.model.preprocess.block_length)
             self.model.preprocess.fit(blocks)
@@ -208,6 +220,7 @@ class Run:
             with (
                 settled(),
                 self.interruption.deferred(),
+                self.state.doubted(self.checkpoint_path),
                 explained(self.trainer),
                 within_memory(f"training with data.batch_size={size}", smaller_batch(size)),
             ):
@@ -273,30 +286,3 @@ class Run:
         if confused := outcome.confusions():
             for board in self.boards:
                 board.log_text("most confused", "\n".join(f"- {words}" for words in confused))
-
-    def _finish_tensorboard(self) -> None:
-        settings = told_settings(self.cfg, self.told)
-        metrics = {
-            f"{part} {name}": value
-            for part, found in (("best val", self.result.val), ("final test", self.result.test))
-            for name, value in found.items()
-        }
-        for board in self.boards:
-            board.log_result(settings, metrics)
-            board.close()
-
-
-def told_settings(cfg: DictConfig, told: Sequence[str]) -> dict[str, bool | int | float | str]:
-    """Settings that were typed, as plain values for TensorBoard's table, and the seed.
-
-    Examples:
-        >>> cfg = OmegaConf.create({"model": {"hidden": [10], "l2": 0.5}, "seed": 3})
-        >>> told_settings(cfg, ["model=mlp", "model.hidden=[10]", "model.l2=0.5"])
-        {'model': 'mlp', 'model.hidden': '[10]', 'model.l2': 0.5, 'seed': 3}
-    """
-    settings: dict[str, bool | int | float | str] = {}
-    for override in told:
-        key, _, text = override.lstrip("+").partition("=")
-        value = text if key.startswith("~") else OmegaConf.select(cfg, key, default=text)
-        settings[key] = value if isinstance(value, (bool, int, float)) else text
-    return settings | {"seed": int(cfg.seed)}
