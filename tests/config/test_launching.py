@@ -1,9 +1,13 @@
 """Files outside conf/hydra tell Hydra nothing: neither what to call nor where to write."""
 
+import os
+
 import pytest
 
+from cnnlab.__main__ import main
+from cnnlab.config.allowing import VARIABLE, allowing, of_the_user
 from cnnlab.config.check import check
-from cnnlab.config.launching import compose_job
+from cnnlab.config.launching import compose_job, launched
 from cnnlab.errors import UserError
 
 GIFTS = {
@@ -40,6 +44,42 @@ def test_what_is_typed_may(own_conf):
 def test_an_experiment_may_say_what_a_study_sweeps(own_conf):
     gift(own_conf, "hydra: {mode: MULTIRUN, sweeper: {params: {seed: '1,2'}}}")
     assert compose_job(["experiment=gift"]).seed == 0
+
+
+SWEPT = {
+    "+hydra.job.env_set.CNNLAB_ALLOW_TARGETS: timeit.timeit": "no file but those of conf/hydra may set it",
+    "hydra: {job: {name: x}}": "allowed is a setting as it would be typed",
+    "hydra/launcher: joblib": "no file but",
+    '"+optimizer@hydra.launcher": adam': "no file but",
+    "+callbacks.gift._target_: timeit.timeit": "what is called cannot be swept",
+    'callbacks: "{gift:{_target_:timeit.timeit}}"': "what is called cannot be swept",
+    "_target_: os.system": "what is called cannot be swept",
+    "seed: ${now:%f}": "allowed is a setting as it would be typed",
+    'seed: "1 +hydra.job.name=x"': "allowed is a setting as it would be typed",
+}
+
+
+@pytest.mark.parametrize("param", SWEPT)
+def test_what_a_file_has_swept_tells_hydra_nothing_and_calls_nothing(own_conf, param):
+    gift(own_conf, f"hydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      {param}")
+    with pytest.raises(UserError, match=SWEPT[param]) as refusal:
+        launched(["experiment=gift"], multirun=False)
+    assert str(refusal.value).startswith("hydra.sweeper.params.")
+
+
+def test_the_jobs_that_a_file_sweeps_are_checked_as_if_typed(own_conf, tmp_path, capsys):
+    gift(own_conf, "hydra: {mode: MULTIRUN, sweeper: {params: {optimizer.lr: '0.1,-1'}}}")
+    assert main(["experiment=gift", "model=linear", "data.size=8", f"hydra.sweep.dir={tmp_path}/study"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("cnnlab: optimizer.lr=-1: allowed is a number (at least 0). (in the job ")
+    assert not (tmp_path / "study").exists()
+
+
+def test_what_is_allowed_to_be_called_is_read_once(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "mine.Net")
+    with allowing(["--allow-target", "mine.Slow"]):
+        os.environ[VARIABLE] = "os.system"  # as a job's environment could
+        assert of_the_user() == ("mine.Net", "mine.Slow")
 
 
 def test_a_config_does_not_read_the_environment(own_conf, monkeypatch):
