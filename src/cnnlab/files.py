@@ -1,13 +1,17 @@
 """Writing files so that a reader, or a kill, never meets half of one."""
 
 import json
+import logging
 import math
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+_TEMPORARY = ".cnnlab-"
 
 
 @contextmanager
@@ -23,7 +27,7 @@ def replacing(path: Path) -> Iterator[Path]:
         '{}'
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+    temporary = path.with_name(f"{_TEMPORARY}{secrets.token_hex(4)}-{path.name}")
     try:
         yield temporary
         with temporary.open("rb+") as written:
@@ -38,14 +42,17 @@ def remove_leftovers(folder: Path) -> None:
 
     Examples:
         >>> import tempfile
-        >>> left = Path(tempfile.mkdtemp()) / ".last-0123abcd.ckpt"
-        >>> left.touch()
+        >>> left = Path(tempfile.mkdtemp()) / ".cnnlab-0123abcd-last.ckpt"
+        >>> mine = left.with_name(".notes-0123abcd.txt")
+        >>> left.touch(), mine.touch()
+        (None, None)
         >>> remove_leftovers(left.parent)
-        >>> left.exists()
-        False
+        >>> left.exists(), mine.exists()
+        (False, True)
     """
-    for path in folder.rglob(".*-" + "[0-9a-f]" * 8 + ".*"):
-        path.unlink(missing_ok=True)
+    for path in folder.rglob(_TEMPORARY + "[0-9a-f]" * 8 + "-*"):
+        if path.is_file() and not path.is_symlink():
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -65,3 +72,29 @@ def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, list):
         return [_finite(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def open_plain(path: Path, mode: str) -> TextIO:
+    """Open a text file for writing or appending, but nothing that a link, a pipe or a device leads to.
+
+    Raises:
+        OSError: if it is something else than a plain file, or cannot be opened.
+
+    Examples:
+        >>> import tempfile
+        >>> link = Path(tempfile.mkdtemp()) / "run.log"
+        >>> link.symlink_to(link.with_name("elsewhere"))
+        >>> open_plain(link, "a")
+        Traceback (most recent call last):
+        OSError: ...run.log: it is not a plain file
+    """
+    if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+        raise OSError(f"{path}: it is not a plain file")
+    return path.open(mode, encoding="utf-8")
+
+
+class PlainFileHandler(logging.FileHandler):
+    """Logs into a plain file; a folder that comes from a stranger may hold a link in its place."""
+
+    def _open(self) -> TextIO:  # type: ignore[override]
+        return open_plain(Path(self.baseFilename), self.mode)

@@ -45,7 +45,7 @@ def main(words: Sequence[str]) -> int:
     register_resolvers()
     if not _only_shows(arguments):
         launch = launched(arguments.overrides, multirun=arguments.multirun)
-        jobs = check_jobs(launch.overrides, multirun=launch.multirun)
+        jobs = check_jobs(launch.overrides, multirun=launch.multirun, config=launch.config)
         if launch.multirun and jobs:
             return _study(words, arguments, launch, jobs)
     task = Task(jobs=1)
@@ -144,8 +144,15 @@ def naming(jobs: Sequence[Sequence[str]]) -> list[str]:
     return [f"hydra.job.config.override_dirname.exclude_keys=[{','.join([*PLACES, *same])}]"]
 
 
-def check_jobs(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
+def check_jobs(
+    overrides: Sequence[str], *, multirun: bool, config: DictConfig | None = None
+) -> list[list[str]]:
     """Compose all jobs, check them and build what needs no data, before the first one starts.
+
+    Args:
+        overrides: of all of them.
+        multirun: whether they are a study.
+        config: of a single run, where it is composed already.
 
     Returns:
         The overrides of each job.
@@ -160,7 +167,7 @@ def check_jobs(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
     configs = []
     for job in jobs:
         with _named(job, multirun):
-            configs.append(compose_job(job))
+            configs.append(compose_job(job) if config is None else config)
 
     from cnnlab.cli.rehearsal import rehearse  # imports torch, which composing does not need
     from cnnlab.config.check import check

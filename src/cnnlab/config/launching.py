@@ -35,10 +35,12 @@ class Launch(NamedTuple):
     Args:
         multirun: whether it is a study: by ``-m``, or since ``hydra.mode`` says so.
         overrides: of all jobs: those that a file keeps in ``hydra.sweeper.params``, then those typed.
+        config: of a single run, as composed of them, without Hydra's own node.
     """
 
     multirun: bool
     overrides: list[str]
+    config: DictConfig | None = None
 
 
 def launched(overrides: Sequence[str], *, multirun: bool) -> Launch:
@@ -49,13 +51,15 @@ def launched(overrides: Sequence[str], *, multirun: bool) -> Launch:
             outside conf/hydra that tells Hydra anything else, and for whatever Hydra refuses.
 
     Examples:
-        >>> launched(["model=mlp", "seed=1"], multirun=False)
-        Launch(multirun=False, overrides=['model=mlp', 'seed=1'])
+        >>> launched(["model=mlp", "seed=1,2"], multirun=True)
+        Launch(multirun=True, overrides=['model=mlp', 'seed=1,2'], config=None)
     """
     # Hydra asks for these without what is swept.
-    hydra = _checked([word for word in overrides if not _is_sweep(word)]).hydra
+    fixed = [word for word in overrides if not _is_sweep(word)]
+    cfg = _checked(fixed)
+    hydra = cfg.hydra
     if not multirun and hydra.mode != RunMode.MULTIRUN:
-        return Launch(False, list(overrides))
+        return Launch(False, list(overrides), _without_hydra(cfg) if len(fixed) == len(overrides) else None)
     node = OmegaConf.to_container(hydra.sweeper, resolve=False)
     params = node.get("params") if isinstance(node, dict) else None
     return Launch(True, [*_params(params or {}), *overrides])
@@ -104,7 +108,10 @@ def compose_job(overrides: Sequence[str]) -> DictConfig:
         >>> "hydra" in compose_job(["model=mlp"])
         False
     """
-    cfg = _checked(overrides)
+    return _without_hydra(_checked(overrides))
+
+
+def _without_hydra(cfg: DictConfig) -> DictConfig:
     with open_dict(cfg):
         cfg.pop("hydra")
     return cfg
