@@ -8,8 +8,11 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal
+
+from cnnlab.errors import UserError
 
 _TEMPORARY = ".cnnlab-"
 
@@ -74,11 +77,12 @@ def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def open_plain(path: Path, mode: str) -> TextIO:
+def open_plain(path: Path, mode: Literal["a", "w"]) -> TextIOWrapper:
     """Open a text file for writing or appending, but nothing that a link, a pipe or a device leads to.
 
     Raises:
-        OSError: if it is something else than a plain file, or cannot be opened.
+        UserError: if it is something else than a plain file.
+        OSError: if it cannot be opened.
 
     Examples:
         >>> import tempfile
@@ -86,15 +90,15 @@ def open_plain(path: Path, mode: str) -> TextIO:
         >>> link.symlink_to(link.with_name("elsewhere"))
         >>> open_plain(link, "a")
         Traceback (most recent call last):
-        OSError: ...run.log: it is not a plain file
+        cnnlab.errors.UserError: ...run.log: it is not a plain file; nothing is written there.
     """
     if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
-        raise OSError(f"{path}: it is not a plain file")
+        raise UserError(f"{path}: it is not a plain file; nothing is written there.")
     return path.open(mode, encoding="utf-8")
 
 
 class PlainFileHandler(logging.FileHandler):
     """Logs into a plain file; a folder that comes from a stranger may hold a link in its place."""
 
-    def _open(self) -> TextIO:  # type: ignore[override]
-        return open_plain(Path(self.baseFilename), self.mode)
+    def _open(self) -> TextIOWrapper:
+        return open_plain(Path(self.baseFilename), "w" if self.mode == "w" else "a")

@@ -103,6 +103,8 @@ def _call_hydra(
                 raise  # ended by a signal
             return MISTAKE if error.code else 0
         except REFUSALS as error:
+            if isinstance(error.__cause__, UserError):  # of a log that cannot be written
+                raise error.__cause__ from error
             raise UserError(explain(error, arguments.overrides, compose)) from error
         except OSError as error:  # of Hydra itself, since those of a job are kept
             raise UserError(f"{error.filename}: the folder cannot be made ({error.strerror}).") from error
