@@ -7,6 +7,7 @@ import pytest
 from cnnlab.__main__ import main
 from cnnlab.config.allowing import VARIABLE, allowing, of_the_user
 from cnnlab.config.check import check
+from cnnlab.config.compose import expand
 from cnnlab.config.launching import compose_job, launched
 from cnnlab.errors import UserError
 
@@ -88,3 +89,61 @@ def test_a_config_does_not_read_the_environment(own_conf, monkeypatch):
     cfg = compose_job(["experiment=gift"])
     with pytest.raises(UserError, match=r"^data\.root: a config does not read the environment"):
         check(cfg)
+
+
+def swept(typed):
+    return launched(typed, multirun=True).overrides
+
+
+def test_the_kernel_sweep_is_two_networks_with_eight_sizes_each():
+    jobs = expand(swept(["experiment=cifar10_kernel_sweep", "trainer.max_epochs=1"]))
+    assert len(jobs) == 16
+    assert jobs[0] == [
+        "model=shallow_cnn",
+        "model.kernel_size=2",
+        "experiment=cifar10_kernel_sweep",
+        "trainer.max_epochs=1",
+    ]
+
+
+def test_the_grid_of_the_planes_is_what_the_source_tried():
+    jobs = expand(swept(["experiment=planes_grid"]))
+    assert len({tuple(job) for job in jobs}) == len(jobs) == 2 * 20 * 3 * 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "number"),
+    [
+        (["model.kernel_size=3"], 2),
+        (["model.kernel_size=3,5", "model=deep_cnn"], 2),
+        (["seed=0,1,2"], 48),
+        (["++model.kernel_size=4,5"], 4),
+    ],
+)
+def test_what_is_typed_takes_the_place_of_the_grids_values(typed, number):
+    words = swept([*typed, "experiment=cifar10_kernel_sweep"])
+    assert len(expand(words)) == number
+    assert set(typed) < set(words)
+
+
+def test_a_search_chooses_among_the_grid_too():
+    words = ["hydra/sweeper=search", "experiment=planes_grid", "model.hidden=choice([16],[64,128])"]
+    assert [word.partition("=")[0] for word in swept(words)] == [
+        "data.augment.horizontal_flip",
+        "model.dropout",
+        "model.activation",
+        "hydra/sweeper",
+        "experiment",
+        "model.hidden",
+    ]
+
+
+def test_an_experiment_with_a_grid_goes_with_no_other():
+    with pytest.raises(UserError, match="cifar10_kernel_sweep sweeps something itself"):
+        swept(["experiment=xor,cifar10_kernel_sweep"])
+    assert swept(["experiment=xor,pima"]) == ["experiment=xor,pima"]
+
+
+def test_without_m_it_is_one_run():
+    launch = launched(["experiment=planes_grid"], multirun=False)
+    assert (launch.multirun, launch.overrides) == (False, ["experiment=planes_grid"])

@@ -16,7 +16,7 @@ from cnnlab.cli.study import held, keep_command, study_folder, sum_up, told_fold
 from cnnlab.config import conf
 from cnnlab.config.compose import CONFIG_NAME, REFUSALS, compose, expand
 from cnnlab.config.explain import explain
-from cnnlab.config.launching import Launch, compose_job, launched
+from cnnlab.config.launching import WRITTEN_OUT, Launch, compose_job, launched
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.errors import UserError, did_you_mean
 from cnnlab.study.space import is_search, read_space
@@ -49,7 +49,7 @@ def main(words: Sequence[str]) -> int:
         if launch.multirun and jobs:
             return _study(words, arguments, launch, jobs)
     task = Task(jobs=1)
-    code = _call_hydra(task, words, arguments)
+    code = _call_hydra(task, words, arguments, arguments.overrides)
     if task.error is not None:
         raise task.error
     return code
@@ -64,7 +64,8 @@ def _study(
         task = Task(number_of_jobs(launch.overrides, jobs), failures=folder / FAILURES)
         keep_command(folder, arguments.overrides)
         try:
-            _call_hydra(task, words, arguments, further=[*naming(jobs), told_folder(folder)])
+            told = [*launch.overrides, *naming(jobs), told_folder(folder), WRITTEN_OUT]
+            _call_hydra(task, words, arguments, told)
             failures = task.said()
         finally:
             (folder / FAILURES).unlink(missing_ok=True)
@@ -89,13 +90,13 @@ def number_of_jobs(overrides: Sequence[str], jobs: Sequence[Sequence[str]]) -> i
 
 
 def _call_hydra(
-    task: Task, words: Sequence[str], arguments: argparse.Namespace, further: Sequence[str] = ()
+    task: Task, words: Sequence[str], arguments: argparse.Namespace, overrides: Sequence[str]
 ) -> int:
-    """Let Hydra read the words and call the task."""
+    """Let Hydra read these overrides with the flags among the words, and call the task."""
     run = hydra.main(config_path=str(conf.conf_dir()), config_name=CONFIG_NAME, version_base="1.3")(task)
     # argparse takes what stands behind a flag for the flag's.
     flags = [word for word in words if word not in arguments.overrides]
-    with isolated([*arguments.overrides, *further, *flags]):
+    with isolated([*overrides, *flags]):
         try:
             run()
         except SystemExit as error:

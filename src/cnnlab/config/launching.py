@@ -12,7 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from cnnlab.config import conf
-from cnnlab.config.compose import compose
+from cnnlab.config.compose import compose, parse
 from cnnlab.config.hints import as_typed
 from cnnlab.errors import UserError
 
@@ -27,6 +27,9 @@ HARMLESS = (
 
 
 PARAMS = "hydra.sweeper.params"
+EXPERIMENT = "experiment"
+# Hydra shall not read once more what stands among the overrides already.
+WRITTEN_OUT = f"++{PARAMS}=null"
 
 
 class Launch(NamedTuple):
@@ -34,7 +37,8 @@ class Launch(NamedTuple):
 
     Args:
         multirun: whether it is a study: by ``-m``, or since ``hydra.mode`` says so.
-        overrides: of all jobs: those that a file keeps in ``hydra.sweeper.params``, then those typed.
+        overrides: of all jobs: those that a file keeps in ``hydra.sweeper.params`` and that are not typed
+            otherwise, then those typed.
         config: of a single run, as composed of them, without Hydra's own node.
     """
 
@@ -54,15 +58,37 @@ def launched(overrides: Sequence[str], *, multirun: bool) -> Launch:
         >>> launched(["model=mlp", "seed=1,2"], multirun=True)
         Launch(multirun=True, overrides=['model=mlp', 'seed=1,2'], config=None)
     """
+    parsed = parse(overrides)
     # Hydra asks for these without what is swept.
-    fixed = [word for word in overrides if not _is_sweep(word)]
+    fixed = [str(one.input_line) for one in parsed if not one.is_sweep_override()]
     cfg = _checked(fixed)
     hydra = cfg.hydra
     if not multirun and hydra.mode != RunMode.MULTIRUN:
-        return Launch(False, list(overrides), _without_hydra(cfg) if len(fixed) == len(overrides) else None)
+        return Launch(False, list(overrides), _without_hydra(cfg) if len(fixed) == len(parsed) else None)
+    _require_one_grid(parsed, fixed)
+    typed = {_key(one) for one in parsed}
+    grid = [word for word in _grid(hydra) if word.partition("=")[0].lstrip("+") not in typed]
+    return Launch(True, [*grid, *overrides])
+
+
+def _grid(hydra: DictConfig) -> list[str]:
+    """Overrides that the chosen files sweep themselves."""
     node = OmegaConf.to_container(hydra.sweeper, resolve=False)
-    params = node.get("params") if isinstance(node, dict) else None
-    return Launch(True, [*_params(params or {}), *overrides])
+    return _params((node.get("params") if isinstance(node, dict) else None) or {})
+
+
+def _require_one_grid(parsed: Sequence[Override], fixed: Sequence[str]) -> None:
+    """Refuse several experiments of which one sweeps something: Hydra would leave that out."""
+    for one in parsed:
+        if _key(one) != EXPERIMENT or not one.is_sweep_override():
+            continue
+        for value in one.sweep_string_iterator():
+            if _grid(_checked([*fixed, f"{EXPERIMENT}={value}"]).hydra):
+                raise UserError(f"{one.input_line}: {value} sweeps something itself and goes with no other.")
+
+
+def _key(override: Override) -> str:
+    return override.get_key_element().lstrip("+~")
 
 
 def _params(params: object) -> list[str]:
@@ -88,11 +114,6 @@ def _parsed(word: str) -> Override | None:
         return OverridesParser.create().parse_override(word)
     except HydraException:
         return None
-
-
-def _is_sweep(word: str) -> bool:
-    parsed = _parsed(word)
-    return parsed is not None and parsed.is_sweep_override()
 
 
 def compose_job(overrides: Sequence[str]) -> DictConfig:
