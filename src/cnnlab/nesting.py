@@ -67,7 +67,7 @@ def require_shallow(stream: BinaryIO) -> None:
         if name in _PUTS:
             memo[len(memo) if argument is None else argument] = stack[-1]
         elif name in _GETS:
-            stack.append(memo[argument])
+            stack.append(memo[int(argument or 0)])
         elif name == "MARK":
             stack.append(_MARK)
         else:

@@ -102,26 +102,33 @@ def test_a_schedule_that_knows_its_end_is_not_bent(cnnlab, tmp_path, schedule):
     assert f"trainer.max_epochs cannot change under schedule={schedule}" in err
 
 
-@pytest.mark.parametrize("name", ["cnnlab.log", "figures", "tensorboard", "checkpoints/last.ckpt"])
-def test_a_run_folder_that_leads_elsewhere_is_not_written_into(cnnlab, run, tmp_path, name):
-    elsewhere = tmp_path / "elsewhere"
+def test_a_run_folder_that_leads_elsewhere_is_not_written_into(cnnlab, run, tmp_path):
+    elsewhere, mine = tmp_path / "elsewhere", tmp_path / "elsewhere" / "events.out.tfevents.1"
     elsewhere.mkdir()
-    (elsewhere / "events.out.tfevents.1").write_text("precious")
-    target = elsewhere if name in ("figures", "tensorboard") else elsewhere / "events.out.tfevents.1"
-    link = run / name
-    if link.is_dir():
-        shutil.rmtree(link)
-    link.unlink(missing_ok=True)
-    link.symlink_to(target)
-    for words in (
-        ("resume", "run", "trainer.max_epochs=3"),
-        ("figures", "run"),
-        ("explain", "run", "--test", "0"),
-        ("report", "run"),
-        (*STEADY, "hydra.run.dir=run"),
-    ):
-        code, _, err = cnnlab(*words)
-        assert (code, err.count("\n")) == (2, 1)
-        assert "a link" in err or "not a plain file" in err or "a run in this folder" in err
-    assert [path.name for path in elsewhere.iterdir()] == ["events.out.tfevents.1"]
-    assert (elsewhere / "events.out.tfevents.1").read_text() == "precious"
+    mine.write_text("precious")
+    targets = {
+        "cnnlab.log": mine,
+        "checkpoints/last.ckpt": mine,
+        "figures": elsewhere,
+        "tensorboard": elsewhere,
+    }
+    for name, target in targets.items():
+        link, aside = run / name, tmp_path / "aside"
+        if there := link.exists():
+            link.rename(aside)
+        link.symlink_to(target)
+        for words in (
+            ("resume", "run", "trainer.max_epochs=3"),
+            ("figures", "run"),
+            ("explain", "run", "--test", "0"),
+            ("report", "run"),
+            (*STEADY, "hydra.run.dir=run"),
+        ):
+            code, _, err = cnnlab(*words)
+            assert (code, err.count("\n")) == (2, 1)
+            assert f"{link.name}: it is" in err
+        link.unlink()
+        if there:
+            aside.rename(link)
+    assert [path.name for path in elsewhere.iterdir()] == [mine.name]
+    assert mine.read_text() == "precious"
