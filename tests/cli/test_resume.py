@@ -1,6 +1,7 @@
 import json
 import random
 import shutil
+import subprocess
 
 import pytest
 import torch
@@ -71,8 +72,8 @@ def test_a_damaged_state_that_has_no_other_is_a_mistake(cnnlab, run):
         (["run", "trainer.max_epochs=many"], "trainer.max_epochs=many: allowed is a whole number"),
         (["run", "trainer.max_epochs=1"], "trainer.max_epochs=1: the run is in epoch 2"),
         (["run", "trainer.max_epochs=3,4"], "with one value"),
-        (["run", "nonsense"], "resume: nonsense: not KEY=VALUE"),
-        (["run", "~trainer.max_epochs"], "resume: ~trainer.max_epochs: a change is written"),
+        (["run", "nonsense"], "nonsense: it cannot be read"),
+        (["run", "~trainer.max_epochs"], "~trainer.max_epochs: a change is written"),
     ],
 )
 def test_what_is_refused_is_one_sentence_and_changes_nothing(cnnlab, tmp_path, words, said):
@@ -117,12 +118,14 @@ def test_a_folder_may_have_any_name(cnnlab, tmp_path, name):
         assert "a verb is typed once" not in err
 
 
-def test_a_log_that_cannot_be_written_is_a_mistake(cnnlab, run):
-    (run / "cnnlab.log").unlink()
-    (run / "cnnlab.log").mkdir()
-    code, _, err = cnnlab("resume", "run", "trainer.max_epochs=3")
-    assert (code, err) == (2, "cnnlab: run/cnnlab.log: cannot be written (Is a directory).\n")
-    assert epochs(run) == 2
+def test_a_run_that_cannot_be_written_is_a_mistake(cnnlab, small_disk):
+    from cnnlab.config.compose import compose
+    from cnnlab.training.folder import RunFolder
+
+    RunFolder(small_disk / "run").write_config(compose(STEADY), STEADY)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    code, _, err = cnnlab("resume", "small/run")
+    assert (code, err) == (2, "cnnlab: small/run/cnnlab.log: cannot be written (Read-only file system).\n")
 
 
 def write_table(path):
@@ -170,3 +173,35 @@ def test_a_finished_run_that_kept_no_state_is_not_begun_anew(cnnlab, run):
     assert (code, out) == (2, "")
     assert err.startswith("cnnlab: run: the run is finished and has no state from which it could go on")
     assert (run / "result.json").read_bytes() == before
+
+
+def test_a_run_folder_that_leads_elsewhere_is_not_written_into(cnnlab, run, tmp_path):
+    elsewhere, mine = tmp_path / "elsewhere", tmp_path / "elsewhere" / "events.out.tfevents.1"
+    elsewhere.mkdir()
+    mine.write_text("precious")
+    targets = {
+        "cnnlab.log": mine,
+        "checkpoints/last.ckpt": mine,
+        "figures": elsewhere,
+        "tensorboard": elsewhere,
+    }
+    for name, target in targets.items():
+        link, aside = run / name, tmp_path / "aside"
+        if there := link.exists():
+            link.rename(aside)
+        link.symlink_to(target)
+        for words in (
+            ("resume", "run", "trainer.max_epochs=3"),
+            ("figures", "run"),
+            ("explain", "run", "--test", "0"),
+            ("report", "run"),
+            (*STEADY, "hydra.run.dir=run"),
+        ):
+            code, _, err = cnnlab(*words)
+            assert (code, err.count("\n")) == (2, 1)
+            assert f"{link.name}: it is" in err
+        link.unlink()
+        if there:
+            aside.rename(link)
+    assert [path.name for path in elsewhere.iterdir()] == [mine.name]
+    assert mine.read_text() == "precious"

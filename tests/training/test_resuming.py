@@ -216,7 +216,7 @@ def finished(tmp_path):
 
 def test_leftovers_of_a_kill_are_removed(killed):
     place = killed(STEPS + 5)
-    left = place.checkpoints / ".last-0123abcd.ckpt"
+    left = place.checkpoints / ".cnnlab-0123abcd-last.ckpt"
     left.write_bytes(b"half")
     went_on(place)
     assert not left.exists()

@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import configure_log
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.cli.isolation import isolated
+from cnnlab.config.changed import changes
 from cnnlab.config.compose import compose
 from cnnlab.errors import UserError, did_you_mean, reason
 
@@ -49,15 +48,16 @@ def main(words: Sequence[str]) -> int:
 
     from cnnlab.training.folder import RunFolder  # imports torch
 
-    changes = dict(_parsed(word) for word in words[1:])
+    asked = {one.key_or_group: one.value() for one in changes(words[1:])}
     with _run_folder(Path(words[0])) as folder:
         place = RunFolder(folder)
-        cfg = _changed(place.config(), changes)
-        if (said := _finished(place, changes)) is not None:
+        place.require_plain()
+        cfg = _changed(place.config(), asked)
+        if (said := _finished(place, asked)) is not None:
             print(said)
             return 0
         start = _start(place, cfg)
-        told = [old for old in place.overrides() if old.partition("=")[0] not in changes]
+        told = [old for old in place.overrides() if old.partition("=")[0] not in asked]
 
     from cnnlab.cli.ending import ended
     from cnnlab.training.run import run
@@ -90,11 +90,11 @@ def _run_folder(path: Path) -> Iterator[Path]:
     print(f"{path}: its run is in {folder} from now on")
 
 
-def _changed(cfg: DictConfig, changes: Mapping[str, object]) -> DictConfig:
+def _changed(cfg: DictConfig, asked: Mapping[str, object]) -> DictConfig:
     """The config with the changes, checked."""
     from cnnlab.config.check import check  # imports torch
 
-    for key, value in changes.items():
+    for key, value in asked.items():
         _allow(cfg, key)
         OmegaConf.update(cfg, key, value)
     check(cfg)
@@ -118,17 +118,6 @@ def _start(place: "RunFolder", cfg: DictConfig) -> "Start":
             f"trainer.max_epochs={longest}: the run is in epoch {start.begun}; allowed is that or more."
         )
     return start
-
-
-def _parsed(word: str) -> tuple[str, object]:
-    """Key and value of a change as typed."""
-    try:
-        override = OverridesParser.create().parse_override(word)
-    except HydraException as error:
-        raise UserError(f"resume: {word}: not KEY=VALUE ({reason(error)}).") from error
-    if override.is_delete() or override.is_sweep_override() or override.package is not None:
-        raise UserError(f"resume: {word}: a change is written KEY=VALUE, with one value.")
-    return override.key_or_group, override.value()
 
 
 def _allow(cfg: DictConfig, key: str) -> None:
@@ -170,7 +159,9 @@ def _log_into(folder: Path) -> None:
     Raises:
         UserError: if nothing can be written there.
     """
-    node, path = compose([], with_hydra=True).hydra.job_logging, folder / "cnnlab.log"
+    from cnnlab.training.folder import LOG
+
+    node, path = compose([], with_hydra=True).hydra.job_logging, folder / LOG
     node.handlers.file.filename = str(path)
     try:
         configure_log(node)

@@ -72,7 +72,7 @@ class Stopping:
                     os._exit(1)
                 code = None if passed else self.asked
                 number = next((each for each, known in CODES.items() if known == code), None)
-                if number is not None and Interruption.is_waiting(number):
+                if number is not None and Interruption.is_waiting():
                     os.kill(os.getpid(), number)
                     passed = True
 

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from cnnlab.errors import UserError, reason
 
@@ -38,11 +38,12 @@ class Interruption:
         self._on_asked = on_asked
         self._deferred = False
 
-    @staticmethod
-    def is_waiting(number: signal.Signals) -> bool:
-        """Whether there is one in this process that answers to a signal and has had none."""
-        waiting = getattr(signal.getsignal(number), "__self__", None)
-        return isinstance(waiting, Interruption) and waiting.asked is None
+    _watching: ClassVar["Interruption | None"] = None
+
+    @classmethod
+    def is_waiting(cls) -> bool:
+        """Whether one watches in this process and has had no signal; Lightning hides it behind a handler."""
+        return cls._watching is not None and cls._watching.asked is None
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
@@ -53,9 +54,11 @@ class Interruption:
         # A shell lets what it starts in the background ignore Ctrl-C.
         heard = [number for number in CODES if signal.getsignal(number) is not signal.SIG_IGN]
         before = {number: signal.signal(number, self._handle) for number in heard}
+        outer, Interruption._watching = Interruption._watching, self
         try:
             yield
         finally:
+            Interruption._watching = outer
             for number, handler in before.items():
                 signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
@@ -107,5 +110,13 @@ def explained(trainer: "pl.Trainer") -> Iterator[None]:
         if trainer.received_sigterm:
             raise SystemExit(TERMINATED) from error
         raise
+    except ValueError as error:
+        # How many batches there are is known when the data is; Lightning says so in an error of Python's.
+        if "val_check_interval" not in str(error):
+            raise
+        raise UserError(
+            f"trainer.val_check_interval={trainer.val_check_interval}: an epoch has"
+            f" {trainer.num_training_batches} batches; allowed is at most that, or a share of them up to 1.0."
+        ) from error
     except MisconfigurationException as error:
         raise UserError(f"trainer: {reason(error)}") from error
