@@ -33,12 +33,12 @@ class Interruption:
         on_asked: called with the shell's code at the first signal.
     """
 
+    _watching: ClassVar["Interruption | None"] = None
+
     def __init__(self, on_asked: Callable[[int], None] | None = None) -> None:
         self.asked: int | None = None
         self._on_asked = on_asked
         self._deferred = False
-
-    _watching: ClassVar["Interruption | None"] = None
 
     @classmethod
     def is_waiting(cls) -> bool:
