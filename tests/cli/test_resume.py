@@ -162,7 +162,9 @@ def spoil_state(run):
     """Let the first new step be one whose loss is no number."""
     last = run / "checkpoints" / "last.ckpt"
     state = torch.load(last, weights_only=True)
-    next(iter(state["state_dict"].values())).fill_(float("nan"))
+    for tensor in state["state_dict"].values():
+        if tensor.is_floating_point():
+            tensor.fill_(float("nan"))
     torch.save(state, last)
 
 
