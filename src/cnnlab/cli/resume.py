@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.cli.isolation import isolated
 from cnnlab.config.compose import compose
-from cnnlab.errors import UserError, did_you_mean, reason
+from cnnlab.errors import UserError, did_you_mean, reason, visible
 
 if TYPE_CHECKING:
     from cnnlab.training.folder import RunFolder
@@ -60,7 +60,7 @@ def main(words: Sequence[str]) -> int:
         OmegaConf.update(cfg, key, value)
     check(cfg)
     if (said := _finished(place, [key for key, _ in changes])) is not None:
-        print(said)
+        print(visible(said))
         return 0
     start = latest(place)
     _long_enough(cfg, start)
