@@ -1,5 +1,6 @@
 """Writing files so that a reader, or a kill, never meets half of one."""
 
+import errno
 import json
 import logging
 import math
@@ -15,6 +16,8 @@ from typing import Any, Literal
 from cnnlab.errors import UserError
 
 _TEMPORARY = ".cnnlab-"
+
+from cnnlab.errors import UserError
 
 
 @contextmanager
@@ -38,6 +41,35 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_folder(key: str, path: Path) -> None:
+    """Refuse a path where no folder is, nor could be made.
+
+    Args:
+        key: the setting or flag that names it, as typed.
+        path: the folder.
+
+    Raises:
+        UserError: for a file, a path below a file, or a name that no file system takes.
+
+    Examples:
+        >>> require_folder("data.store", Path("new", "one"))
+        >>> require_folder("data.store", Path(__file__))
+        Traceback (most recent call last):
+        cnnlab.errors.UserError: data.store=...files.py: there can be no folder (Not a directory);
+        data.store=FOLDER names another.
+    """
+    try:
+        why = "" if stat.S_ISDIR(path.stat().st_mode) else os.strerror(errno.ENOTDIR)
+    except (FileNotFoundError, PermissionError):
+        return  # whoever reads or writes there will see
+    except OSError as error:
+        why = str(error.strerror)
+    except ValueError as error:  # a name with a NUL
+        why = str(error)
+    if why:
+        raise UserError(f"{key}={path}: there can be no folder ({why}); {key}=FOLDER names another.")
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -69,8 +69,8 @@ def test_a_damaged_state_that_has_no_other_is_a_mistake(cnnlab, run):
         (["run", "trainer.max_epochs=many"], "trainer.max_epochs=many: allowed is a whole number"),
         (["run", "trainer.max_epochs=1"], "trainer.max_epochs=1: the run is in epoch 2"),
         (["run", "trainer.max_epochs=3,4"], "with one value"),
-        (["run", "nonsense"], "resume: nonsense: not KEY=VALUE"),
-        (["run", "~trainer.max_epochs"], "resume: ~trainer.max_epochs: a change is written"),
+        (["run", "nonsense"], "nonsense: it cannot be read"),
+        (["run", "~trainer.max_epochs"], "~trainer.max_epochs: a change is written"),
     ],
 )
 def test_what_is_refused_is_one_sentence_and_changes_nothing(cnnlab, tmp_path, words, said):

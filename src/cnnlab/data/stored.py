@@ -1,5 +1,6 @@
 """Data modules whose raw files are read once into an HDF5 store."""
 
+import errno
 import hashlib
 import json
 from abc import abstractmethod
@@ -19,6 +20,9 @@ from cnnlab.data.splits import Indices
 from cnnlab.data.store import Option, Store, broken, open_store
 from cnnlab.data.store_writer import StoreWriter
 from cnnlab.errors import UserError
+from cnnlab.files import require_folder
+
+NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -48,6 +52,8 @@ class StoredDataModule(DataModule):
         super().__post_init__()
         self.raw_root = Path(self.root).expanduser() if self.root else default_root()
         self.store_folder = Path(self.store).expanduser() if self.store else default_store()
+        require_folder("data.root", self.raw_root)
+        require_folder("data.store", self.store_folder)
         self._opened: Store | None = None
 
     @property
@@ -102,7 +108,9 @@ class StoredDataModule(DataModule):
                     options=self.stored_options,
                 ) as writer:
                     self.write(writer)
-        except PermissionError as error:
+        except OSError as error:
+            if error.errno not in NO_PERMISSION:
+                raise
             raise UserError(
                 f"data.store={path.parent}: no permission to write there; data.store=FOLDER chooses another."
             ) from error
