@@ -55,6 +55,17 @@ def _own_caches(tmp_path_factory, monkeypatch):
 
 
 @pytest.fixture
+def own_conf(tmp_path, monkeypatch):
+    """A copy of conf/ that the program reads instead, to be changed."""
+    from cnnlab.config import conf
+
+    copy = tmp_path / "conf"
+    shutil.copytree(conf.conf_dir(), copy)
+    monkeypatch.setattr(conf, "conf_dir", lambda: copy)
+    return copy
+
+
+@pytest.fixture
 def small_disk(tmp_path):
     """A disk of one megabyte."""
     folder = tmp_path / "small"

@@ -51,3 +51,13 @@ def test_a_mistake_is_one_sentence(cnnlab, tmp_path, words, said):
     code, out, err = cnnlab("compare", *words)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert said in err
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_strangers_setting_does_not_move_the_cursor(cnnlab, tmp_path):
+    config = tmp_path / "a" / "config.yaml"
+    config.write_text(config.read_text().replace("lr: 0.1", r'lr: "0.1\e[2J\rgone"'))
+    code, out, _ = cnnlab("compare", "a", "b")
+    assert code == 0
+    assert r"0.1\x1b[2J\rgone" in out
+    assert out.replace("\n", "").isprintable()

@@ -7,8 +7,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
+from cnnlab.figures.comparison import Curve, compared
 from cnnlab.figures.confusion import confusion_matrix
 from cnnlab.figures.curves import learning_curves
+from cnnlab.figures.landscape import importance_bars, map_planes, parallel_coordinates
+from cnnlab.figures.sensitivity import heat_map, sensitivity
 from cnnlab.figures.style import darken, new_figure, pixels, save
 
 
@@ -98,3 +101,18 @@ def test_a_dark_page_leaves_the_cells_as_they_are() -> None:
     darken(figure)
     assert [text.get_color() for text in figure.axes[0].texts] == before
     assert luminance(to_rgb(figure.axes[0].get_xticklabels()[0].get_color())) > 0.5
+
+
+def test_a_text_with_dollar_signs_is_no_formula() -> None:
+    name = r"$\foo$"
+    grid = np.array([[1.0, 2.0]])
+    figures = [
+        heat_map([name], [name, "b"], grid, xlabel=name, ylabel=name, label=name, title=name),
+        sensitivity({name: {name: [1.0]}, "b": {name: [2.0]}}, xlabel=name, ylabel=name, title=name),
+        compared({name: {name: Curve([1, 2], [1.0, 2.0])}}, xlabel=name, ylabel=name, title=name),
+        parallel_coordinates({name: [name, "b"]}, [1.0, 2.0], label=name, title=name),
+        importance_bars({name: np.array([0.1, 0.2])}, label=name, title=name),
+        map_planes({"result": grid, name: grid}, np.array([[1, 0]]), label=name, names={name: [name, "b"]}),
+    ]
+    for figure in figures:
+        assert pixels(figure).size

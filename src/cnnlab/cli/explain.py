@@ -50,13 +50,13 @@ def main(words: Sequence[str]) -> int:
     run, *files = map(Path, arguments.words)
     extra("captum.attr", "explain")
 
-    from cnnlab.training.folder import FIGURES, file_name
+    from cnnlab.training.folder import file_name, folder_of_figures
     from cnnlab.training.restored import restore
 
+    folder = folder_of_figures(run, arguments.to)
     data, model = restore(run)
     if data.spec.kind != "image" or data.spec.target != "classes":
         raise UserError(f"explain {run}: only a network that tells classes of images can be explained.")
-    folder = arguments.to or run / FIGURES
     of_the_test = list(_of_the_test(data, arguments.test))
     readable = list(_of_files(data.spec.input_shape, files))
     for asked in [*of_the_test, *readable]:

@@ -16,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from cnnlab.cli.isolation import said_into
+from cnnlab.config.allowing import allow_only, of_the_user
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.errors import Pruned, TrainingError, UserError
 
@@ -39,15 +40,18 @@ class Task:
         jobs: how many the study has.
         failures: where a study's failures are noted, for the process that started it.
         error: what a single run ended with.
+        allowed: names of the user's own that may be called.
     """
 
     jobs: int
     failures: Path | None = None
     error: Exception | None = field(default=None, init=False)
+    allowed: tuple[str, ...] = field(default_factory=of_the_user, init=False)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Arrive in another process, where Hydra has a folder to name before it calls."""
         self.__dict__.update(state)
+        allow_only(self.allowed)
         register_resolvers()
 
     def __call__(self, cfg: DictConfig) -> float | None:
@@ -95,6 +99,7 @@ def run_job(cfg: DictConfig, jobs: int) -> float | None:
         return followed(_run(cfg, folder, None))
     number = f"job {state.job.num + 1}/{jobs}"
     place = RunFolder(folder)
+    place.require_plain()
     before, start = left_before(cfg, place)
     if before is not None:
         print(f"{number}: finished before, in {folder}", flush=True)

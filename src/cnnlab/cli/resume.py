@@ -46,6 +46,7 @@ def main(words: Sequence[str]) -> int:
     from cnnlab.training.folder import RunFolder  # imports torch
 
     place = RunFolder(_run_folder(Path(words[0])))
+    place.require_plain()
     cfg, asked = place.config(), {one.key_or_group: one.value() for one in changes(words[1:])}
 
     from cnnlab.cli.ending import ended
@@ -125,8 +126,10 @@ def _long_enough(cfg: DictConfig, start: "Start") -> None:
 
 def _log_into(folder: Path) -> None:
     """Log where Hydra has let the run log."""
+    from cnnlab.training.folder import LOG
+
     node = compose([], with_hydra=True).hydra.job_logging
-    node.handlers.file.filename = str(folder / "cnnlab.log")
+    node.handlers.file.filename = str(folder / LOG)
     configure_log(node)
 
 

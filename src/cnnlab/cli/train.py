@@ -16,7 +16,7 @@ from cnnlab.cli.study import held, keep_command, study_folder, sum_up, told_fold
 from cnnlab.config import conf
 from cnnlab.config.compose import CONFIG_NAME, REFUSALS, compose, expand
 from cnnlab.config.explain import explain
-from cnnlab.config.launching import compose_job
+from cnnlab.config.launching import WRITTEN_OUT, Launch, compose_job, launched
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.errors import UserError, did_you_mean
 from cnnlab.study.space import is_search, read_space
@@ -42,25 +42,30 @@ def main(words: Sequence[str]) -> int:
         UserError: for a mistake that can be found before the first job.
     """
     arguments = _parse(words)
-    jobs = [] if _only_shows(arguments) else check_jobs(arguments.overrides, multirun=arguments.multirun)
     register_resolvers()
-    if arguments.multirun and jobs:
-        return _study(words, arguments, jobs)
+    if not _only_shows(arguments):
+        launch = launched(arguments.overrides, multirun=arguments.multirun)
+        jobs = check_jobs(launch.overrides, multirun=launch.multirun, config=launch.config)
+        if launch.multirun and jobs:
+            return _study(words, arguments, launch, jobs)
     task = Task(jobs=1)
-    code = _call_hydra(task, words, arguments)
+    code = _call_hydra(task, words, arguments, arguments.overrides)
     if task.error is not None:
         raise task.error
     return code
 
 
-def _study(words: Sequence[str], arguments: argparse.Namespace, jobs: Sequence[Sequence[str]]) -> int:
+def _study(
+    words: Sequence[str], arguments: argparse.Namespace, launch: Launch, jobs: Sequence[Sequence[str]]
+) -> int:
     """Run all jobs in the study's folder, then sum them up and say what failed."""
     folder = study_folder(jobs[0])
     with held(folder):
-        task = Task(number_of_jobs(arguments.overrides, jobs), failures=folder / FAILURES)
+        task = Task(number_of_jobs(launch.overrides, jobs), failures=folder / FAILURES)
         keep_command(folder, arguments.overrides)
         try:
-            _call_hydra(task, words, arguments, further=[*naming(jobs), told_folder(folder)])
+            told = [*launch.overrides, *naming(jobs), told_folder(folder), WRITTEN_OUT]
+            _call_hydra(task, words, arguments, told)
             failures = task.said()
         finally:
             (folder / FAILURES).unlink(missing_ok=True)
@@ -85,13 +90,13 @@ def number_of_jobs(overrides: Sequence[str], jobs: Sequence[Sequence[str]]) -> i
 
 
 def _call_hydra(
-    task: Task, words: Sequence[str], arguments: argparse.Namespace, further: Sequence[str] = ()
+    task: Task, words: Sequence[str], arguments: argparse.Namespace, overrides: Sequence[str]
 ) -> int:
-    """Let Hydra read the words and call the task."""
+    """Let Hydra read these overrides with the flags among the words, and call the task."""
     run = hydra.main(config_path=str(conf.conf_dir()), config_name=CONFIG_NAME, version_base="1.3")(task)
     # argparse takes what stands behind a flag for the flag's.
     flags = [word for word in words if word not in arguments.overrides]
-    with isolated([*arguments.overrides, *further, *flags]):
+    with isolated([*overrides, *flags]):
         try:
             run()
         except SystemExit as error:
@@ -99,6 +104,8 @@ def _call_hydra(
                 raise  # ended by a signal
             return MISTAKE if error.code else 0
         except REFUSALS as error:
+            if isinstance(error.__cause__, UserError):  # of a log that cannot be written
+                raise error.__cause__ from error
             raise UserError(explain(error, arguments.overrides, compose)) from error
         except OSError as error:  # of Hydra itself, since those of a job are kept
             raise UserError(f"{error.filename}: the folder cannot be made ({error.strerror}).") from error
@@ -140,8 +147,15 @@ def naming(jobs: Sequence[Sequence[str]]) -> list[str]:
     return [f"hydra.job.config.override_dirname.exclude_keys=[{','.join([*PLACES, *same])}]"]
 
 
-def check_jobs(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
+def check_jobs(
+    overrides: Sequence[str], *, multirun: bool, config: DictConfig | None = None
+) -> list[list[str]]:
     """Compose all jobs, check them and build what needs no data, before the first one starts.
+
+    Args:
+        overrides: of all of them.
+        multirun: whether they are a study.
+        config: of a single run, where it is composed already.
 
     Returns:
         The overrides of each job.
@@ -156,7 +170,7 @@ def check_jobs(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
     configs = []
     for job in jobs:
         with _named(job, multirun):
-            configs.append(compose_job(job))
+            configs.append(compose_job(job) if config is None else config)
 
     from cnnlab.cli.rehearsal import rehearse  # imports torch, which composing does not need
     from cnnlab.config.check import check

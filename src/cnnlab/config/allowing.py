@@ -12,9 +12,23 @@ VARIABLE = "CNNLAB_ALLOW_TARGETS"
 """How the flag reaches the processes that a run starts; names after commas."""
 
 
-def of_the_user() -> list[str]:
-    """Return the names that are allowed by flag or environment."""
-    return [name for name in os.environ.get(VARIABLE, "").split(",") if name]
+def _in_environment() -> tuple[str, ...]:
+    return tuple(name for name in os.environ.get(VARIABLE, "").split(",") if name)
+
+
+# Read once, at the start: what a job sets later allows nothing.
+_allowed = _in_environment()
+
+
+def of_the_user() -> tuple[str, ...]:
+    """Return the names that were allowed by flag or environment when the program started."""
+    return _allowed
+
+
+def allow_only(names: Sequence[str]) -> None:
+    """Allow these names, and whatever else the environment holds not."""
+    global _allowed
+    _allowed = tuple(names)
 
 
 @contextmanager
@@ -33,12 +47,14 @@ def allowing(words: list[str]) -> Iterator[list[str]]:
         (['model=mlp', 'seed=1'], 'mine.Net')
     """
     left, names = _without_flags(words)
-    before = os.environ.get(VARIABLE)
+    before, allowed_before = os.environ.get(VARIABLE), of_the_user()
+    allow_only([*_in_environment(), *names])
     if names:
-        os.environ[VARIABLE] = ",".join([*of_the_user(), *names])
+        os.environ[VARIABLE] = ",".join(of_the_user())
     try:
         yield left
     finally:
+        allow_only(allowed_before)
         if before is not None:
             os.environ[VARIABLE] = before
         else:

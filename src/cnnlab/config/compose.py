@@ -20,7 +20,7 @@ from cnnlab.config.explain import explain
 from cnnlab.config.resolvers import register_resolvers
 from cnnlab.errors import UserError
 
-__all__ = ["CONFIG_NAME", "REFUSALS", "compose", "conf_dir", "expand", "groups"]
+__all__ = ["CONFIG_NAME", "REFUSALS", "compose", "conf_dir", "expand", "groups", "parse"]
 
 CONFIG_NAME = "config"
 # What Hydra raises for a mistake in overrides or files. It means some of them; others it stumbles over: a
@@ -81,13 +81,29 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
     """
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
+    parsed = parse(overrides)
+    _require_few(parsed)
     try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-        _require_few(parsed)
         batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
     except REFUSALS as error:
         raise UserError(explain(error, overrides, _compose)) from error
     return [list(job) for batch in batches for job in batch]
+
+
+def parse(overrides: Sequence[str]) -> list[Override]:
+    """Read overrides in Hydra's grammar.
+
+    Raises:
+        UserError: for one that cannot be read.
+
+    Examples:
+        >>> [one.is_sweep_override() for one in parse(["model=mlp,linear", "seed=0"])]
+        [True, False]
+    """
+    try:
+        return list(OverridesParser.create().parse_overrides(list(overrides)))
+    except REFUSALS as error:
+        raise UserError(explain(error, overrides, _compose)) from error
 
 
 def _require_few(parsed: Sequence[Override]) -> None:

@@ -3,15 +3,20 @@
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from cnnlab.config import conf
-from cnnlab.config.compose import compose
+from cnnlab.config.compose import compose, parse
+from cnnlab.config.hints import as_typed
 from cnnlab.errors import UserError
 
-# What says only which options were chosen, and what a study may keep in an experiment.
+# What says only which options were chosen, and what a study may keep in an experiment: see `launched`.
 HARMLESS = (
     "hydra.runtime",
     "hydra.overrides",
@@ -19,6 +24,96 @@ HARMLESS = (
     "hydra.mode",
     "hydra.sweeper.params",
 )
+
+
+PARAMS = "hydra.sweeper.params"
+EXPERIMENT = "experiment"
+# Hydra shall not read once more what stands among the overrides already.
+WRITTEN_OUT = f"++{PARAMS}=null"
+
+
+class Launch(NamedTuple):
+    """What Hydra will make of what was typed.
+
+    Args:
+        multirun: whether it is a study: by ``-m``, or since ``hydra.mode`` says so.
+        overrides: of all jobs: those that a file keeps in ``hydra.sweeper.params`` and that are not typed
+            otherwise, then those typed.
+        config: of a single run, as composed of them, without Hydra's own node.
+    """
+
+    multirun: bool
+    overrides: list[str]
+    config: DictConfig | None = None
+
+
+def launched(overrides: Sequence[str], *, multirun: bool) -> Launch:
+    """Say what Hydra will run, before it does: what a file adds to the jobs is to be checked as if typed.
+
+    Raises:
+        UserError: for a parameter of a file's that would tell Hydra something or call something, for a file
+            outside conf/hydra that tells Hydra anything else, and for whatever Hydra refuses.
+
+    Examples:
+        >>> launched(["model=mlp", "seed=1,2"], multirun=True)
+        Launch(multirun=True, overrides=['model=mlp', 'seed=1,2'], config=None)
+    """
+    parsed = parse(overrides)
+    # Hydra asks for these without what is swept.
+    fixed = [str(one.input_line) for one in parsed if not one.is_sweep_override()]
+    cfg = _checked(fixed)
+    hydra = cfg.hydra
+    if not multirun and hydra.mode != RunMode.MULTIRUN:
+        return Launch(False, list(overrides), _without_hydra(cfg) if len(fixed) == len(parsed) else None)
+    _require_one_grid(parsed, fixed)
+    typed = {_key(one) for one in parsed}
+    grid = [word for word in _grid(hydra) if word.partition("=")[0].lstrip("+") not in typed]
+    return Launch(True, [*grid, *overrides])
+
+
+def _grid(hydra: DictConfig) -> list[str]:
+    """Overrides that the chosen files sweep themselves."""
+    node = OmegaConf.to_container(hydra.sweeper, resolve=False)
+    return _params((node.get("params") if isinstance(node, dict) else None) or {})
+
+
+def _require_one_grid(parsed: Sequence[Override], fixed: Sequence[str]) -> None:
+    """Refuse several experiments of which one sweeps something: Hydra would leave that out."""
+    for one in parsed:
+        if _key(one) != EXPERIMENT or not one.is_sweep_override():
+            continue
+        for value in one.sweep_string_iterator():
+            if _grid(_checked([*fixed, f"{EXPERIMENT}={value}"]).hydra):
+                raise UserError(f"{one.input_line}: {value} sweeps something itself and goes with no other.")
+
+
+def _key(override: Override) -> str:
+    return override.get_key_element().lstrip("+~")
+
+
+def _params(params: object) -> list[str]:
+    """Write parameters as Hydra's sweeper does, and refuse what no setting of a network can be."""
+    if not isinstance(params, dict):
+        raise UserError(f"{PARAMS}={as_typed(params)}: allowed is a mapping of settings to their values.")
+    words = []
+    for key, value in params.items():
+        word, place = f"{key}={value}", f"{PARAMS}.{key}"
+        parsed = _parsed(word)
+        if parsed is None or not isinstance(value, str | int | float) or "${" in word:
+            raise UserError(f"{place}={as_typed(value)}: allowed is a setting as it would be typed.")
+        if str(parsed.key_or_group).startswith("hydra") or (parsed.package or "").startswith("hydra"):
+            raise UserError(f"{place}: no file but those of conf/hydra may set it; it can be typed.")
+        if "_target_" in word:
+            raise UserError(f"{place}: what is called cannot be swept by a file; it can be typed.")
+        words.append(word)
+    return words
+
+
+def _parsed(word: str) -> Override | None:
+    try:
+        return OverridesParser.create().parse_override(word)
+    except HydraException:
+        return None
 
 
 def compose_job(overrides: Sequence[str]) -> DictConfig:
@@ -34,13 +129,22 @@ def compose_job(overrides: Sequence[str]) -> DictConfig:
         >>> "hydra" in compose_job(["model=mlp"])
         False
     """
+    return _without_hydra(_checked(overrides))
+
+
+def _without_hydra(cfg: DictConfig) -> DictConfig:
+    with open_dict(cfg):
+        cfg.pop("hydra")
+    return cfg
+
+
+def _checked(overrides: Sequence[str]) -> DictConfig:
+    """Compose with Hydra's own node, which no file outside conf/hydra may have changed."""
     cfg = compose(overrides, with_hydra=True)
     typed = tuple(word for word in overrides if word.lstrip("+~").startswith("hydra"))
     changed = _difference("hydra", _plain(cfg), _told(typed, conf.conf_dir()))
     if changed:
         raise UserError(f"{changed}: no file but those of conf/hydra may set it; it can be typed.")
-    with open_dict(cfg):
-        cfg.pop("hydra")
     return cfg
 
 

@@ -17,7 +17,7 @@ from cnnlab.data.datamodule import Content, DataModule
 from cnnlab.data.raw import default_root, default_store
 from cnnlab.data.samples import Images, Samples
 from cnnlab.data.splits import Indices
-from cnnlab.data.store import Option, Store, open_store
+from cnnlab.data.store import Option, Store, broken, open_store
 from cnnlab.data.store_writer import StoreWriter
 from cnnlab.errors import UserError
 from cnnlab.files import require_folder
@@ -171,8 +171,18 @@ class ImageDataModule(StoredDataModule):
     augment: Augment = field(default_factory=Augment)
 
     def stored_samples(self, stored: str) -> Images:
-        """All images of a stored split."""
+        """All images of a stored split.
+
+        Raises:
+            UserError: if they are not of the shape that the network is built for.
+        """
         chosen = self.opened.splits[stored]
+        channels, height, width = self.spec.input_shape
+        if chosen.shape[1:] != (height, width, channels):
+            held = " x ".join(map(str, chosen.shape[1:])) or "no images"
+            raise broken(
+                self.opened.path, f"{stored} holds {held}, and this data is {height} x {width} x {channels}"
+            )
         size = int(np.prod(chosen.shape))
         mapped = self.maps(size)
         return Images(chosen.images(mapped=mapped), self.targets(stored))

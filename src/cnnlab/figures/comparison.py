@@ -8,7 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cnnlab.figures.style import BLUE, GREEN, GREY, TEXT_SIZE, TITLE_SIZE, VERMILION, new_figure, quiet_axes
+from cnnlab.figures.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    TEXT_SIZE,
+    TITLE_SIZE,
+    VERMILION,
+    new_figure,
+    plain,
+    quiet_axes,
+)
 
 # The rest of Okabe and Ito's colours, for more than three lines.
 COLORS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", GREY)
@@ -57,10 +67,10 @@ def compared(
         for position, (label, curve) in enumerate(curves.items()):
             _draw(axes, curve, label, position)
         axes.set_title(name, fontsize=TEXT_SIZE, parse_math=False)
-        axes.set_xlabel(xlabel, fontsize=TEXT_SIZE)
+        axes.set_xlabel(xlabel, fontsize=TEXT_SIZE, parse_math=False)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=[1, 2, 5, 10]))
-        axes.legend(frameon=False, fontsize=TEXT_SIZE - 1, handlelength=3)
-    all_axes[0].set_ylabel(ylabel, fontsize=TEXT_SIZE)
+        plain(axes.legend(frameon=False, fontsize=TEXT_SIZE - 1, handlelength=3))
+    all_axes[0].set_ylabel(ylabel, fontsize=TEXT_SIZE, parse_math=False)
     if title:
         figure.suptitle(title, fontsize=TITLE_SIZE, parse_math=False)
     return figure

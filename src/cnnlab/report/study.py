@@ -27,6 +27,7 @@ def write(comparison: Comparison, folder: Path) -> Path:
     Returns:
         The page's file.
     """
+    RunFolder(folder).require_plain()
     path = folder / REPORT
     write_text(path, study_page(comparison, folder, draw(comparison, folder)))
     return path

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cnnlab.config.compose import expand
 from cnnlab.config.conf import conf_dir
+from cnnlab.config.launching import launched
 from cnnlab.errors import UserError, did_you_mean
 
 
@@ -42,7 +43,8 @@ class Row(BaseModel):
         repeat: keys that count the repetitions.
         repeats: number of repetitions; None is as many as are asked for.
         average: a sweep whose runs are averaged within a repetition: the folds.
-        grid: a sweep whose points are compared in place of a single setting.
+        grid: a sweep whose points are compared in place of a single setting: in the file ``true`` for what
+            its experiment varies under ``-m``.
         choose: what the best point of the grid is chosen by.
         variants: further settings that the source tries or asks for.
         variant_repeats: repetitions of these; None is those of the row.
@@ -118,6 +120,9 @@ def short_name(overrides: Sequence[str]) -> str:
 def read_rows() -> dict[str, Row]:
     """All rows by their names, cheap ones first, then recipes of our own, then those that cannot be run."""
     listed = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(conf_dir() / "reproduce.yaml")))
+    for name, settings in listed.items():
+        if settings.get("grid") is True:
+            *settings["grid"], _ = launched([f"experiment={name}"], multirun=True).overrides
     rows = [Row(name=name, **settings) for name, settings in listed.items()]
     rows.sort(key=lambda row: (row.minutes is None, row.goal is not None, row.minutes))
     return {row.name: row for row in rows}

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 DATABASE = "search.db"
 PLACE, SPACE, WHY = "folder", "space", "reason"
+NO_SETTINGS = ("_target_", "params")  # params are written out before, see cnnlab.config.launching
 SECONDS_TO_WAIT = 60  # for another process that is writing
 
 
@@ -71,7 +72,7 @@ class SearchSettings:
         """
         hints = get_type_hints(cls, include_extras=True)
         known = [one.name for one in fields(cls)]
-        values = {str(key): value for key, value in node.items() if key != "_target_"}
+        values = {str(key): value for key, value in node.items() if key not in NO_SETTINGS}
         for key, value in values.items():
             if key not in known:
                 near = did_you_mean(key, known) or f"; there are {', '.join(known)}."

@@ -3,12 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
-from hydra.errors import HydraException
 
-from cnnlab.config.compose import compose
-from cnnlab.config.explain import explain
+from cnnlab.config.compose import parse
 from cnnlab.errors import UserError
 
 LOG = "log"
@@ -112,10 +109,7 @@ def read_space(overrides: Sequence[str]) -> Space:
         >>> read_space(["model.hidden=choice([16],[64,128])"]).dimensions
         (Discrete(key='model.hidden', values=('[16]', '[64,128]')),)
     """
-    try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except HydraException as error:
-        raise UserError(explain(error, overrides, compose)) from error
+    parsed = parse(overrides)
     # The last of several for one key is the one that counts.
     last = {one.get_key_element(): one for one in parsed}
     fixed = [
