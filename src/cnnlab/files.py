@@ -17,8 +17,6 @@ from cnnlab.errors import UserError
 
 _TEMPORARY = ".cnnlab-"
 
-from cnnlab.errors import UserError
-
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
