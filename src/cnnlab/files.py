@@ -4,7 +4,7 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,19 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def unused(path: Path, taken: Collection[Path]) -> Path:
+    """A path that is not taken: this one, or the first free number behind its name.
+
+    Examples:
+        >>> unused(Path("a/0.png"), {Path("a/0.png"), Path("a/0-2.png")}).as_posix()
+        'a/0-3.png'
+    """
+    found, number = path, 2
+    while found in taken:
+        found, number = path.with_stem(f"{path.stem}-{number}"), number + 1
+    return found
 
 
 def remove_leftovers(folder: Path) -> None:
