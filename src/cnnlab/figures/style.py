@@ -7,7 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba, to_rgba_array
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from matplotlib.image import AxesImage
+from matplotlib.text import Text
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from cnnlab.files import replacing
@@ -20,6 +22,9 @@ VERMILION = "#D55E00"
 GREEN = "#009E73"
 BLACK = "#000000"
 GREY = "#767676"
+
+PALE_FROM = 0.45  # luminance from which a cell takes black text
+LOG_FROM = 100.0  # largest over smallest value
 
 TEXT_SIZE = 10.0
 TITLE_SIZE = 12.0
@@ -66,6 +71,39 @@ def shorten(text: str, length: int) -> str:
     return text if len(text) <= length else text[: max(length - 1, 0)] + "…"
 
 
+def readable_on(luminance: float) -> str:
+    """Colour of a text that stands in a cell of this luminance, 0 to 1.
+
+    Examples:
+        >>> readable_on(0.8), readable_on(0.1)
+        ('#000000', 'white')
+    """
+    return BLACK if luminance > PALE_FROM else "white"
+
+
+def luminances(drawn: AxesImage) -> NDArray[np.float64]:
+    """How bright the cells of a drawn array are, 0 to 1 (rows, columns)."""
+    colors = np.asarray(drawn.to_rgba(np.ma.asarray(drawn.get_array())), np.float64)
+    found: NDArray[np.float64] = colors[..., :3] @ np.array([0.2126, 0.7152, 0.0722])
+    return found
+
+
+def is_logarithmic(values: ArrayLike) -> bool:
+    """Whether values lie more evenly by their logarithm, and span two orders of magnitude.
+
+    Examples:
+        >>> is_logarithmic([1e-4, 1e-3, 1e-2]), is_logarithmic([1e-3, 0.1, 0.2, 0.3, 0.4])
+        (True, False)
+    """
+    once = np.unique(np.asarray(values, np.float64))
+    if not len(once) or once[0] <= 0 or once[-1] / once[0] < LOG_FROM:
+        return False
+    off_centre = [
+        abs(float(np.mean((scaled - scaled[0]) / np.ptp(scaled))) - 0.5) for scaled in (np.log10(once), once)
+    ]
+    return off_centre[0] <= off_centre[1] + 1e-9
+
+
 def darken(figure: Figure) -> None:
     """Recolour a figure for a dark page: what was drawn in black, white and greys, and the darkest colours.
 
@@ -79,7 +117,9 @@ def darken(figure: Figure) -> None:
         ((0.09, 0.1, 0.12, 1.0), (0.92, 0.92, 0.92, 1.0))
     """
     in_cells = {text for axes in figure.axes if axes.images for text in axes.texts if axes.axison}
-    for artist in figure.findobj():
+    texts = (artist for artist in figure.findobj(Text) if isinstance(artist, Text))
+    boxes = [box for text in texts if (box := text.get_bbox_patch()) is not None]
+    for artist in [*figure.findobj(), *boxes]:
         if artist in in_cells:
             continue  # its colour was chosen for the cell that it stands in
         for getter, setter in _COLOURED:
