@@ -57,6 +57,23 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
         read_torch_file(tmp_path / "y.pt")
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_file_that_nests_without_end_is_refused(tmp_path: Path, zipped: bool) -> None:
+    path, deep = tmp_path / "x.pt", tmp_path / "deep.pt"
+    torch.save({"w": torch.ones(2)}, path, _use_new_zipfile_serialization=zipped)
+    nested = b"\x80\x02}" + b")" + b"\x85" * 1_000_000 + b"Ns."  # ends the interpreter if it is read
+    if zipped:
+        with zipfile.ZipFile(path) as plain, zipfile.ZipFile(deep, "w") as other:
+            for name in plain.namelist():
+                other.writestr(name, nested if name.endswith("data.pkl") else plain.read(name))
+    else:
+        begin = b"".join(pickle.dumps(part, 2) for part in (0x1950A86A20F9469CFC6C, 1001, {}))
+        assert path.read_bytes().startswith(begin[:20])
+        deep.write_bytes(begin + nested)
+    with pytest.raises(NotPlain, match="nest deeper than 200"):
+        read_torch_file(deep)
+
+
 @pytest.mark.filterwarnings("ignore:Validating sparse tensor invariants")  # torch says that it does
 @pytest.mark.parametrize(
     "tensor",

@@ -1,5 +1,6 @@
 """The door: ``python -m cnnlab`` and the ``cnnlab`` command. Imports nothing heavy."""
 
+import errno
 import importlib
 import os
 import sys
@@ -27,6 +28,8 @@ VERBS = {
 # Behind these stand folders and files, which may have any name.
 OF_FILES = ("predict", "evaluate", "export")
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
+# A file where a folder should be, a folder in a file's place, a name that is too long: not the disk's fault.
+WRONG_PLACES = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     except OSError as error:  # a full disk, say
         print(f"cnnlab: {error}", file=sys.stderr)
-        return FAILED
+        return MISTAKE if error.errno in WRONG_PLACES else FAILED
     except SystemExit as error:  # a run that was told to end by SIGTERM
         return error.code if isinstance(error.code, int) else FAILED
 

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,6 +62,24 @@ def note_download(path: Path, url: str, checksum: str) -> None:
     # A short line is appended whole, whoever else writes at the same time.
     with path.with_name(INDEX).open("a", encoding="utf-8") as index:
         index.write(json.dumps(noted) + "\n")
+
+
+def typed_without_secrets(word: str) -> str:
+    """Leave out of the addresses in a setting what may be a password or a token.
+
+    Examples:
+        >>> typed_without_secrets('hydra.sweeper.storage="postgresql://me:secret@localhost/db"')
+        'hydra.sweeper.storage="postgresql://localhost/db"'
+        >>> typed_without_secrets("hydra.sweeper.storage=sqlite:////tmp/search.db")
+        'hydra.sweeper.storage=sqlite:////tmp/search.db'
+    """
+
+    def hidden(found: re.Match[str]) -> str:
+        scheme, _, rest = found.group().partition("://")
+        # A password may hold a slash, which ends the part of an address where passwords are looked for.
+        return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+
+    return re.sub(r"[\w+.-]+://[^\s\"']+", hidden, word)
 
 
 def without_secrets(url: str) -> str:

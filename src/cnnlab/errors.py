@@ -53,9 +53,19 @@ def readable(text: str) -> str:
         >>> len(readable("x" * 1000)), len(readable("x " * 1000))
         (200, 480)
     """
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    shown = visible(text)
     words = re.sub(rf"\S{{{LONGEST_WORD + 1},}}", lambda found: shortened(found.group(), LONGEST_WORD), shown)
     return shortened(words, LONGEST_SENTENCE)
+
+
+def visible(text: str) -> str:
+    r"""Write what cannot be seen, or would move a terminal's cursor, as its code.
+
+    Examples:
+        >>> visible("a\x1b[2Jb ñ")
+        'a\\x1b[2Jb ñ'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def shortened(text: str, longest: int) -> str:

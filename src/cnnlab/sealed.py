@@ -6,6 +6,7 @@ behind HDF5's end. Other programs see a plain HDF5 file.
 """
 
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -28,7 +29,7 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _PLAIN = ("|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8")
 _LARGEST_INDEX = 1 << 26
 _LARGEST_REST = 1 << 26  # HDF5 takes some kilobytes for itself; a hostile file could be all holes
-_MOST_DIMENSIONS = 8
+_MOST_DIMENSIONS, _MOST_BYTES = 8, 1 << 62
 _BLOCK = 1 << 22
 
 
@@ -183,9 +184,10 @@ def open_sealed(path: Path) -> SealedFile:
             sealed = SealedFile(path, dict(plain["about"]), {}, _state(os.fstat(file.fileno())))
             for entry in plain["arrays"]:
                 sealed.arrays[entry["name"]] = _array(sealed, entry, size)
-        except (ValueError, TypeError, KeyError, RecursionError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError, AttributeError, OverflowError) as error:
             raise BrokenSeal(f"its index cannot be read: {error}") from error
         taken = [(array.offset, array.offset + array.nbytes) for array in sealed.arrays.values()]
+        _require_apart(taken, size)
         gaps = _gaps([*taken, (start, start + len(index))], size)
         if sum(stop - begin for begin, stop in gaps) > _LARGEST_REST or _crc32(file, gaps) != rest:
             raise BrokenSeal("it is damaged: its checksum is another")
@@ -237,14 +239,29 @@ def _index(file: BinaryIO, size: int) -> tuple[bytes, int, int]:
 def _array(sealed: SealedFile, entry: Mapping[str, Any], size: int) -> SealedArray:
     """Believe an entry of the index if it lies inside the file."""
     name, dtype, shape, offset = entry["name"], entry["dtype"], entry["shape"], entry["offset"]
+    crc32 = entry["crc32"]
+    if not isinstance(name, str) or type(crc32) is not int:
+        raise BrokenSeal(f"{name} has no name or no checksum")
     if dtype not in _PLAIN or not isinstance(shape, list) or len(shape) > _MOST_DIMENSIONS:
         raise BrokenSeal(f"{name} is no array of numbers")
     if not all(type(length) is int and length >= 0 for length in [*shape, offset]):
         raise BrokenSeal(f"{name} is an array of shape {shape}")
-    array = SealedArray(sealed, str(name), np.dtype(dtype), tuple(shape), offset, int(entry["crc32"]))
+    # numpy multiplies the lengths of an empty array, too.
+    if math.prod(length or 1 for length in shape) * np.dtype(dtype).itemsize > _MOST_BYTES:
+        raise BrokenSeal(f"{name} is an array of shape {shape}")
+    array = SealedArray(sealed, name, np.dtype(dtype), tuple(shape), offset, crc32)
     if offset < USER_BLOCK or offset + array.nbytes > size:
         raise BrokenSeal(f"{name} of shape {shape} lies beyond the end of the file")
     return array
+
+
+def _require_apart(taken: Sequence[tuple[int, int]], size: int) -> None:
+    """Refuse arrays that share bytes, but for one that has two names."""
+    if sum(stop - start for start, stop in taken) > 2 * size:
+        raise BrokenSeal("its arrays hold more bytes than the file")
+    places = sorted({(start, stop) for start, stop in taken if start < stop})
+    if any(after[0] < before[1] for before, after in itertools.pairwise(places)):
+        raise BrokenSeal("two of its arrays lie over each other")
 
 
 def _gaps(taken: Sequence[tuple[int, int]], size: int) -> list[tuple[int, int]]:

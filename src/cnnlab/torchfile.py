@@ -1,5 +1,6 @@
 """Files of ``torch.save`` from strangers: tensors and plain containers only, and no more than they bring."""
 
+import io
 import stat
 import zipfile
 from pathlib import Path
@@ -7,6 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from cnnlab.nesting import TooDeep, require_shallow
+
+_ZIP = b"PK\x03\x04"
+_PICKLES = 5  # that torch's old format begins with: magic number, version, system, content, keys
 
 
 class NotPlain(ValueError):
@@ -17,8 +23,8 @@ def read_torch_file(path: Path) -> Any:  # noqa: ANN401 - whatever was saved
     """Read what ``torch.save`` wrote, onto the CPU.
 
     Raises:
-        NotPlain: if it holds anything but dense tensors and plain containers, or would take more memory than
-            it has bytes: compressed, or a tensor that repeats a few numbers.
+        NotPlain: if it holds anything but dense tensors and plain containers, nests too deep, or would take
+            more memory than it has bytes: compressed, or a tensor that repeats a few numbers.
         OSError: if it cannot be read.
         Exception: whatever rubbish makes torch's reader stumble over.
 
@@ -45,9 +51,25 @@ def read_torch_file(path: Path) -> Any:  # noqa: ANN401 - whatever was saved
         with zipfile.ZipFile(path) as packed:
             if damaged := packed.testzip():
                 raise NotPlain(f"{damaged} in it is damaged: its checksum is another")
+    _require_shallow(path)
     found = torch.load(path, map_location="cpu", weights_only=True)
     _require_whole_tensors(found)
     return found
+
+
+def _require_shallow(path: Path) -> None:
+    """Refuse pickles that nest too deep, in either of torch's formats and read as torch reads them."""
+    try:
+        with path.open("rb") as file:
+            if file.read(len(_ZIP)) == _ZIP:
+                reader = torch._C.PyTorchFileReader(str(path))
+                require_shallow(io.BytesIO(reader.get_record("data.pkl")))
+                return
+            file.seek(0)
+            for _ in range(_PICKLES):
+                require_shallow(file)
+    except TooDeep as error:
+        raise NotPlain(str(error)) from error
 
 
 def _require_whole_tensors(found: object) -> None:

@@ -89,3 +89,13 @@ def test_metrics_without_epochs_are_one_sentence(cnnlab, tmp_path):
     code, out, err = cnnlab("report", str(tmp_path))
     assert (code, out) == (2, "")
     assert err == f"cnnlab: {tmp_path}/a/metrics.csv: not the metrics of a run (there is no column epoch).\n"
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_strangers_setting_does_not_move_the_cursor(cnnlab, tmp_path):
+    config = tmp_path / "a" / "config.yaml"
+    config.write_text(config.read_text().replace("lr: 0.1", r'lr: "0.1\e[2J\rgone"'))
+    code, out, _ = cnnlab("compare", "a", "b")
+    assert code == 0
+    assert r"0.1\x1b[2J\rgone" in out
+    assert out.replace("\n", "").isprintable()

@@ -44,3 +44,11 @@ def test_a_network_that_cannot_take_the_data_is_refused_with_its_layer(cnnlab, w
     assert (code, out) == (2, "")
     assert said in err
     assert err.count("\n") == 1
+
+
+def test_a_network_larger_than_the_machine_is_described(cnnlab):
+    code, out, _ = cnnlab(
+        "describe", "model=mlp", "data=digits", "data.size=8", "model.hidden=[10000000,10000000]"
+    )
+    assert code == 0
+    assert "100,000,760,000,010 parameters" in " ".join(out.split())

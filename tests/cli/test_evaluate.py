@@ -55,7 +55,7 @@ def test_another_split_or_data_set_is_measured_and_said(cnnlab, digits):
         (["data.siez=16"], "data.siez: Digits has no such argument; did you mean size?"),
         (["data=digit"], "did you mean digits?"),
         (["model.hidden=[3]"], "only data and trainer can be changed here"),
-        (["data.size=8,16"], "one value is needed"),
+        (["data.size=8,16"], "with one value"),
         (["--part", "tset"], "invalid choice: 'tset'"),
     ],
 )

@@ -6,6 +6,8 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from cnnlab.cli.study import keep_command
+
 SMALL = ("data.size=8", "model=linear", "trainer=cpu", "trainer.max_epochs=1", "logger=none")
 
 
@@ -134,6 +136,13 @@ def test_a_study_held_by_another_process_is_left_alone(cnnlab, tmp_path):
         code, out, err = cnnlab("-m", *SMALL, "seed=1,2", f"hydra.sweep.dir={tmp_path}")
     assert (code, out) == (2, "")
     assert "another process runs a study there" in err
+
+
+def test_a_study_keeps_no_password(tmp_path):
+    words = ["hydra/sweeper=search", "hydra.sweeper.storage=postgresql://me:hunt/er2@host:5432/db?password=x"]
+    keep_command(tmp_path, words)
+    kept = yaml.safe_load((tmp_path / "overrides.yaml").read_text())
+    assert kept == ["hydra/sweeper=search", "hydra.sweeper.storage=postgresql://host:5432/db"]
 
 
 def test_an_experiment_varies_what_its_file_says_and_only_with_m(cnnlab, own_conf, tmp_path):

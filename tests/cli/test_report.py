@@ -183,6 +183,14 @@ def test_a_mistake_is_one_sentence(cnnlab, left, tmp_path, words, said):
     assert not (tmp_path / "odd" / "report.html").exists()
 
 
+def test_a_folder_in_the_place_of_the_page_is_a_mistake(cnnlab, left):
+    run = left("0_a", [])
+    (run.folder / "report.html").mkdir()
+    code, _, err = cnnlab("report", str(run.folder))
+    assert (code, err.count("\n")) == (2, 1)
+    assert "report.html: the page cannot be written there (Is a directory)" in err
+
+
 def test_a_run_that_failed_says_why(cnnlab, left):
     folder = left("0", [], status="failed", reason=f"the loss is {SCRIPT}").folder
     assert cnnlab("report", str(folder))[0] == 0

@@ -12,7 +12,7 @@ from cnnlab.models.module import NetworkModule
 def reproduce(tmp_path, capsys):
     def call(*words):
         folders = ["--results", str(tmp_path / "results"), "--runs", str(tmp_path / "runs")]
-        code = main(["reproduce", *words, *folders])
+        code = main(["reproduce", *folders, *words])
         return code, capsys.readouterr()
 
     return call
@@ -36,6 +36,20 @@ def test_rows_end_in_a_table_a_record_and_a_page(reproduce, tmp_path):
         (["xor", "--sedes", "1"], "reproduce: unrecognized arguments: --sedes"),
         (["xor", "--seeds", "0"], "--seeds=0: at least 1."),
         (["xor", "--seeds", "many"], "invalid int value"),
+        (
+            ["xor", "--runs", __file__],
+            "test_reproduce.py: there can be no folder (Not a directory); --runs=FOLDER",
+        ),
+        (
+            ["xor", "--results", "/dev/null/x"],
+            "--results=/dev/null/x: there can be no folder (Not a directory)",
+        ),
+        (["xor", "trainer.max_epochs=abc"], "trainer.max_epochs=abc: allowed is a whole number"),
+        (["xor", "trainer.max_epochs=0"], "(in the row xor)"),
+        (
+            ["mnist_mlp", f"data.root={__file__}"],
+            "test_reproduce.py: there can be no folder (Not a directory)",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence(reproduce, tmp_path, words, sentence):

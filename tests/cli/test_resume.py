@@ -69,8 +69,8 @@ def test_a_damaged_state_that_has_no_other_is_a_mistake(cnnlab, run):
         (["run", "trainer.max_epochs=many"], "trainer.max_epochs=many: allowed is a whole number"),
         (["run", "trainer.max_epochs=1"], "trainer.max_epochs=1: the run is in epoch 2"),
         (["run", "trainer.max_epochs=3,4"], "with one value"),
-        (["run", "nonsense"], "resume: nonsense: not KEY=VALUE"),
-        (["run", "~trainer.max_epochs"], "resume: ~trainer.max_epochs: a change is written"),
+        (["run", "nonsense"], "nonsense: it cannot be read"),
+        (["run", "~trainer.max_epochs"], "~trainer.max_epochs: a change is written"),
     ],
 )
 def test_what_is_refused_is_one_sentence_and_changes_nothing(cnnlab, tmp_path, words, said):
@@ -100,3 +100,35 @@ def test_a_schedule_that_knows_its_end_is_not_bent(cnnlab, tmp_path, schedule):
     code, _, err = cnnlab("resume", "run", "trainer.max_epochs=3")
     assert code == 2
     assert f"trainer.max_epochs cannot change under schedule={schedule}" in err
+
+
+def test_a_run_folder_that_leads_elsewhere_is_not_written_into(cnnlab, run, tmp_path):
+    elsewhere, mine = tmp_path / "elsewhere", tmp_path / "elsewhere" / "events.out.tfevents.1"
+    elsewhere.mkdir()
+    mine.write_text("precious")
+    targets = {
+        "cnnlab.log": mine,
+        "checkpoints/last.ckpt": mine,
+        "figures": elsewhere,
+        "tensorboard": elsewhere,
+    }
+    for name, target in targets.items():
+        link, aside = run / name, tmp_path / "aside"
+        if there := link.exists():
+            link.rename(aside)
+        link.symlink_to(target)
+        for words in (
+            ("resume", "run", "trainer.max_epochs=3"),
+            ("figures", "run"),
+            ("explain", "run", "--test", "0"),
+            ("report", "run"),
+            (*STEADY, "hydra.run.dir=run"),
+        ):
+            code, _, err = cnnlab(*words)
+            assert (code, err.count("\n")) == (2, 1)
+            assert f"{link.name}: it is" in err
+        link.unlink()
+        if there:
+            aside.rename(link)
+    assert [path.name for path in elsewhere.iterdir()] == [mine.name]
+    assert mine.read_text() == "precious"

@@ -24,7 +24,18 @@ def refusal(*overrides):
         ["+optimizer.amsgrad=true"],
         ["model.kernel_size=[3,3,3,3,3,3,3]"],
         ["data.augment.shift=[0.1,3]"],
-        ["trainer.max_epochs=-1", "trainer.devices=auto", "trainer.max_time=00:01:00:00"],
+        [
+            "trainer.max_epochs=-1",
+            "trainer.devices=auto",
+            "trainer.max_time=00:01:00:00",
+            "schedule=time_decay",
+        ],
+        ["trainer.max_epochs=-1", "trainer.max_steps=9"],
+        ["trainer.max_time={minutes:1,seconds:-30}"],
+        ["+trainer.min_epochs=14", "trainer.max_steps=9", "+trainer.min_steps=9"],
+        ["+trainer.fast_dev_run=false"],
+        ["schedule=plateau", "schedule.monitor=train/loss", "trainer.check_val_every_n_epoch=2"],
+        ["trainer.check_val_every_n_epoch=2"],
         ["trainer.limit_train_batches=0.5", "trainer.limit_val_batches=3"],
         ["callbacks.checkpoint.monitor=train/loss", "callbacks.checkpoint.mode=min"],
         ["callbacks=early_stopping", "callbacks.early_stopping=null"],
@@ -87,6 +98,16 @@ def test_what_is_right_passes(overrides):
         ("~schedule", "schedule: none is chosen; say schedule=..."),
         ("+callbacks.foo=3", "callbacks.foo=3: allowed are settings with a _target_"),
         ("+trainer.logger=true", "trainer.logger: cnnlab sets this itself."),
+        ("+trainer.enable_checkpointing=false", "trainer.enable_checkpointing: cnnlab sets this itself."),
+        ("+trainer.reload_dataloaders_every_n_epochs=1", "cnnlab sets this itself."),
+        ("trainer.max_time=00:00:00:00", "trainer.max_time=00:00:00:00: nothing would be trained; allowed"),
+        ("trainer.max_time={minutes:-1}", "trainer.max_time={minutes:-1}: nothing would be trained; allowed"),
+        (
+            "+trainer.min_epochs=15",
+            "trainer.min_epochs=15: the training ends at trainer.max_epochs=14; allowed",
+        ),
+        ("+trainer.fast_dev_run=2", "trainer.fast_dev_run: it would leave neither curves nor a checkpoint;"),
+        ("trainer.max_epochs=-1", "trainer.max_epochs=-1: OneCycle needs an end; say"),
         ("+callbacks.checkpoint.dirpath=/tmp", "callbacks.checkpoint.dirpath: cnnlab sets this itself."),
         ("data.seed=${foo}", "data.seed: "),
         ("model.kernel_size=${oc.env:CNNLAB_NOT_SET}", "model.kernel_size: "),
@@ -97,6 +118,13 @@ def test_a_mistake_is_one_sentence_with_the_key_first(override, said):
     assert said in sentence
     assert "\n" not in sentence
     assert sentence.startswith(override.lstrip("+~").partition("=")[0])
+
+
+def test_a_schedule_looks_at_what_is_measured_in_each_epoch():
+    said = refusal("schedule=plateau", "trainer.check_val_every_n_epoch=2")
+    assert said.startswith(
+        "trainer.check_val_every_n_epoch=2: the schedule looks at val/loss after each epoch;"
+    )
 
 
 def test_a_range_in_a_signature_holds(monkeypatch):

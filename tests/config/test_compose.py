@@ -107,6 +107,25 @@ def test_a_sweep_that_cannot_be_read_is_refused():
         expand(["seed=1,[2"])
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("seed=range(0,0)", "seed=range(0,0): there is no value in it, so nothing is varied."),
+        ("seed=range(3,1)", "seed=range(3,1): there is no value in it"),
+        (
+            "optimizer.lr=interval(0.1,1)",
+            "an interval is for a search; add hydra/sweeper=search, or list values",
+        ),
+        ("optimizer.lr=tag(log,interval(0.1,1))", "add hydra/sweeper=search"),
+    ],
+)
+def test_a_sweep_without_values_is_refused(override, said):
+    with pytest.raises(UserError) as refused:
+        expand(["model=mlp", override])
+    assert str(refused.value).startswith(override)
+    assert said in str(refused.value)
+
+
 def test_a_wrong_default_inside_a_file_names_the_file(own_conf):
     file = own_conf / "model" / "mlp.yaml"
     file.write_text(file.read_text().replace("- _mlp", "- _mpl"))

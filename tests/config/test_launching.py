@@ -145,4 +145,5 @@ def test_an_experiment_with_a_grid_goes_with_no_other():
 
 
 def test_without_m_it_is_one_run():
-    assert launched(["experiment=planes_grid"], multirun=False) == (False, ["experiment=planes_grid"])
+    launch = launched(["experiment=planes_grid"], multirun=False)
+    assert (launch.multirun, launch.overrides) == (False, ["experiment=planes_grid"])

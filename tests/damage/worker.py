@@ -37,10 +37,12 @@ from cnnlab.export.loading import load as load_network
 from cnnlab.models.pretrained import read as read_pretrained
 from cnnlab.sealed import BrokenSeal, create, open_sealed, seal
 from cnnlab.study.record import CaseRecord, Curves, Record
+from cnnlab.study.search import Search, SearchSettings
+from cnnlab.study.space import Discrete, Interval, Space
 from cnnlab.training.checkpoint_files import load_weights
 from cnnlab.training.folder import RunFolder
 from cnnlab.training.loggers import EpochRecords
-from cnnlab.training.result import read_predictions, write_predictions
+from cnnlab.training.result import Result, read_predictions, write_predictions
 
 MEMORY = 2 << 30  # bytes beyond what the imports take
 SECONDS = 10  # of the processor, for one file
@@ -223,9 +225,52 @@ def made_birds(path: Path) -> None:
         (folder / f"{file}.txt").write_text("".join(written))
 
 
-def read_birds(root: Path) -> None:
-    found = list_birds(root, 2011, BIRD_CLASSES[:2], crop=True, verify=False)
+def made_birds_of_2010(path: Path) -> None:
+    """Lists by split of pictures that lie beside them."""
+    folder = path.parents[1]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for split, numbers in (("train", (1, 2)), ("test", (3, 4))):
+        names = [BIRD_CLASSES[number % 2].replace(" ", "_") for number in numbers]
+        places = [
+            f"{number % 2 + 1:03d}.{name}/{number}.jpg" for number, name in zip(numbers, names, strict=True)
+        ]
+        for place in places:
+            (folder / "images" / place).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "images" / place).touch()
+        (path.parent / f"{split}.txt").write_text("".join(f"{place}\n" for place in places))
+
+
+def read_birds(root: Path, version: int = 2011) -> None:
+    found = list_birds(root, version, BIRD_CLASSES[:2], crop=version == 2011, verify=False)
     assert all(picture.label in (0, 1) for pictures in found.values() for picture in pictures)
+
+
+def read_birds_of_2010(root: Path) -> None:
+    read_birds(root, 2010)
+
+
+SPACE = Space(("model=mlp",), (Interval("optimizer.lr", 1e-4, 1e-1, log=True), Discrete("seed", ("1", "2"))))
+
+
+def open_search(folder: Path) -> Search:
+    return Search(SearchSettings(), SPACE, folder, direction="max", base="ab")
+
+
+def made_search(path: Path) -> None:
+    search = open_search(path.parent)
+    for trial in search.ask(3):
+        run = path.parent / str(trial.number)
+        Result("finished", val={"accuracy": 0.5}, followed="val/accuracy").write(run / "result.json")
+        search.tell(trial, run)
+
+
+def read_search(path: Path) -> None:
+    """Go on with a search as the sweeper does."""
+    search = open_search(path.parent)
+    for trial in search.ask(2):
+        assert trial.number >= 0
+        assert all(isinstance(word, str) for word in trial.overrides)
+        search.tell(trial, None)
 
 
 def made_run(path: Path) -> None:
@@ -332,11 +377,19 @@ KINDS = {
     "reviews.tar.gz": Kind("aclImdb_v1.tar.gz", made_reviews, parent(read_reviews_of, 1)),
     **{
         f"picture.{x}": Kind(f"1.{x}", made_picture, read_picture)
-        for x in ("jpg", "png", "tif", "gif", "webp")
+        for x in ("jpg", "png", "ppm", "bmp", "tif", "gif", "webp")
     },
     "csv": Kind("table.csv", made_csv, read_csv_file),
-    "birds": Kind("CUB_200_2011/images.txt", made_birds, parent(read_birds, 2)),
-    "boxes": Kind("CUB_200_2011/bounding_boxes.txt", made_birds, parent(read_birds, 2)),
+    **{
+        name: Kind(f"CUB_200_2011/{file}.txt", made_birds, parent(read_birds, 2))
+        for name, file in (
+            ("birds", "images"),
+            ("boxes", "bounding_boxes"),
+            ("birds' classes", "image_class_labels"),
+            ("birds' splits", "train_test_split"),
+        )
+    },
+    "birds of 2010": Kind("CUB_200_2010/lists/train.txt", made_birds_of_2010, parent(read_birds_of_2010, 3)),
     "config": Kind("config.yaml", made_run, read_config),
     "overrides": Kind("overrides.yaml", made_run, read_overrides),
     "result": Kind("result.json", made_run, read_result),
@@ -349,6 +402,7 @@ KINDS = {
         if importlib.util.find_spec(package)
     },
     "record": Kind("row.json", made_record, read_record),
+    **({"search": Kind("search.db", made_search, read_search)} if importlib.util.find_spec("optuna") else {}),
 }
 
 

@@ -216,6 +216,14 @@ def test_too_many_categories(path: Path) -> None:
         read(path, f"x,who,y\n{rows}", categorical=["who"])
 
 
+@pytest.mark.parametrize(
+    "content", ["a,a=x,kind\nx,1,0\ny,2,1\nx,5,0\n", "a=x,a,kind\n1,x,0\n2,y,1\n5,x,0\n"]
+)
+def test_a_column_that_is_called_like_a_category_is_refused(path: Path, content: str) -> None:
+    with pytest.raises(UserError, match=r"would become the feature 'a=x', which another column is already"):
+        read(path, content, categorical=["a"])
+
+
 def test_no_such_file(path: Path) -> None:
     read(path, COLOURS, categorical=["colour"])
     for wrong, message in (

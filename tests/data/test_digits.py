@@ -1,10 +1,14 @@
 """The digits of scikit-learn."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from cnnlab.data.digits import DIGITS_CLASSES, read_digits
+from cnnlab.data.digits import DIGITS_CLASSES, Digits, read_digits
+from cnnlab.data.store_writer import StoreWriter
+from cnnlab.errors import UserError
 
 
 def test_the_originals_scaled_to_bytes() -> None:
@@ -30,3 +34,19 @@ def test_resized_digits_look_like_the_originals(size: int) -> None:
         for x in (images, originals)
     )
     assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.95
+
+
+def test_a_store_of_images_of_another_shape_is_refused(tmp_path: Path) -> None:
+    data = Digits(size=8, store=tmp_path)
+    with StoreWriter(
+        data.store_path,
+        class_names=data.spec.class_names,
+        source="a stranger",
+        verified=True,
+        options=data.stored_options,
+    ) as writer:
+        writer.add("train", np.zeros((200, 5, 5, 3), np.uint8), np.arange(200) % 10)
+    data.prepare_data()
+    data.setup()
+    with pytest.raises(UserError, match="train holds 5 x 5 x 3, and this data is 8 x 8 x 1"):
+        data.samples("train")

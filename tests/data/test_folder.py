@@ -1,5 +1,6 @@
 """Folders of pictures: torchvision's order and pixels, and a sentence for whatever can be wrong in one."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,6 +96,32 @@ def test_a_changed_folder_is_prepared_anew(pictures: Path, tmp_path: Path) -> No
     fewer.prepare_data()
     fewer.setup()
     assert sum(fewer.counts().values()) == 28
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_file_may_have_a_name_that_is_not_utf8(
+    tmp_path: Path, write_picture: Callable[..., None], broken: bool
+) -> None:
+    named = tmp_path / "pictures" / "ant" / os.fsdecode(b"caf\xe9.png")
+    for path in (named, named.with_name("2.png"), tmp_path / "pictures" / "bee" / "1.png"):
+        write_picture(path)
+    if broken:
+        named.write_bytes(b"no picture")
+    data = ImageFolder(path=tmp_path / "pictures", store=tmp_path / "store", size=8, on_bad_image="skip")
+    data.prepare_data()
+    assert len(data.opened.splits["train"].labels()) == 3 - broken
+    assert [name.encode() for name in data.skipped] == [rb"%b/caf\udce9.png" % bytes(named.parent)] * broken
+
+
+def test_a_class_has_a_name_in_utf8(tmp_path: Path, write_picture: Callable[..., None]) -> None:
+    for name in (b"ant", b"caf\xe9", "café".encode()):
+        write_picture(tmp_path / os.fsdecode(name) / "1.png")
+    with pytest.raises(
+        UserError, match=r"caf\\udce9: the name of this class is not UTF-8; rename the folder"
+    ):
+        scan_folder(tmp_path)
+    (tmp_path / os.fsdecode(b"caf\xe9")).rename(tmp_path / "tea")
+    assert scan_folder(tmp_path).class_names == ("ant", "café", "tea")
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def test_a_fold_is_none_of_its_training_samples():
         assert not set(getattr(data.splits, part).rows) & set(data.splits.test.rows)
 
 
-@pytest.mark.parametrize("wrong", [{"folds": 1}, {"folds": 3, "fold": 3}])
+@pytest.mark.parametrize("wrong", [{"folds": 1}, {"folds": 3, "fold": 3}, {"fold": 1}])
 def test_wrong_folds_are_refused(wrong):
     with pytest.raises(UserError, match=r"data\.fold"):
         Pima(**wrong)

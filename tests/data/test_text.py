@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from cnnlab.data.store_writer import StoreWriter
 from cnnlab.data.text import IMDB
 from cnnlab.errors import UserError
 
@@ -89,3 +90,23 @@ def test_ids_are_spelled_as_words(ready):
     start, stop = texts.offsets[:2].tolist()
     assert data.spelled(texts.ids[start:stop].tolist()) == ["a", "dull", "film", "?"]
     assert data.opened.counted == {"bad bytes": {"train": 0, "test": 0}}
+
+
+@pytest.mark.parametrize("wrong", [-1, 0, 30, 25])
+def test_a_store_with_ids_that_stand_for_no_word_is_refused(ready, wrong):
+    data = ready()
+    data.store_path.unlink()
+    writer = StoreWriter(
+        data.store_path,
+        class_names=data.spec.class_names,
+        source="a stranger",
+        verified=True,
+        options=data.stored_options,
+    )
+    ids = np.tile(np.array([2, 3, wrong, 5], np.int32), 8)
+    with writer as target:
+        target.vocabulary = tuple("abcdefgh")
+        for part in ("train", "test"):
+            target.add_ids(part, ids, np.arange(9) * 4, np.arange(8) % 2)
+    with pytest.raises(UserError, match=r"holds ids from .*, and words are 1 to 9\); delete that file"):
+        ready().samples("train")

@@ -193,3 +193,19 @@ def test_other_abuses_end_in_an_error(data: bytes) -> None:
 
 def test_a_huge_memo_number_takes_no_memory() -> None:
     assert load_pickle(b"\x80\x02K\x05r\xff\xff\xff\xff.", "batch") == 5
+
+
+@pytest.mark.parametrize("wrap", [b"\x85", b"K\x01\x86", b"K\x01K\x01\x87", b"q\x000h\x00\x85"])
+def test_tuples_within_tuples_do_not_end_the_program(wrap: bytes) -> None:
+    # as the key of a dict, which is hashed
+    with pytest.raises(UserError, match="nest deeper than 200"):
+        load_pickle(b"\x80\x04})" + wrap * 100_000 + b"Ns.", "batch")
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_long_containers_are_not_deep(protocol: int) -> None:
+    content = {"lists": [[i] for i in range(3000)], "texts": {str(i): (i, None) for i in range(3000)}}
+    assert load_pickle(pickle.dumps(content, protocol), "batch") in (
+        content,
+        {key.encode(): value for key, value in content.items()},
+    )

@@ -92,6 +92,20 @@ def test_a_file_that_would_read_others_or_lies_is_refused(digits_run, tmp_path):
     with pytest.raises(UserError, match="its metadata says"):
         cnnlab.load(tmp_path / "lies.onnx")
 
+    model = onnx_package.load(path)
+    (data,) = [prop for prop in model.metadata_props if prop.key == "data"]
+    told = json.loads(data.value)
+    told["spec"] |= {"outputs": 2, "class_names": ["a", "b"]}
+    data.value = json.dumps(told)
+    onnx_package.save(model, tmp_path / "lies.onnx")
+    with pytest.raises(UserError, match=r"each of its outputs is \[10\], and its metadata says \[2\]"):
+        cnnlab.load(tmp_path / "lies.onnx")
+    # The declared shape of an output is a claim, too.
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 2
+    onnx_package.save(model, tmp_path / "lies.onnx")
+    with pytest.raises(UserError, match=r"lies\.onnx: "):
+        cnnlab.load(tmp_path / "lies.onnx").predict(np.zeros((3, 8, 8, 1), np.uint8))
+
     del model.metadata_props[:]
     onnx_package.save(model, tmp_path / "bare.onnx")
     with pytest.raises(UserError, match="not a network that cnnlab exported"):

@@ -7,9 +7,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
+from cnnlab.figures.comparison import Curve, compared
 from cnnlab.figures.confusion import confusion_matrix
 from cnnlab.figures.curves import learning_curves
-from cnnlab.figures.landscape import parallel_coordinates
+from cnnlab.figures.landscape import importance_bars, map_planes, parallel_coordinates
+from cnnlab.figures.sensitivity import heat_map, sensitivity
 from cnnlab.figures.style import darken, is_logarithmic, new_figure, pixels, readable_on, save
 
 
@@ -139,3 +141,18 @@ def test_an_axis_is_logarithmic_where_values_lie_evenly_by_their_logarithm(
     values: list[float], logarithmic: bool
 ) -> None:
     assert is_logarithmic(values) == logarithmic
+
+
+def test_a_text_with_dollar_signs_is_no_formula() -> None:
+    name = r"$\foo$"
+    grid = np.array([[1.0, 2.0]])
+    figures = [
+        heat_map([name], [name, "b"], grid, xlabel=name, ylabel=name, label=name, title=name),
+        sensitivity({name: {name: [1.0]}, "b": {name: [2.0]}}, xlabel=name, ylabel=name, title=name),
+        compared({name: {name: Curve([1, 2], [1.0, 2.0])}}, xlabel=name, ylabel=name, title=name),
+        parallel_coordinates({name: [name, "b"]}, [1.0, 2.0], label=name, title=name),
+        importance_bars({name: np.array([0.1, 0.2])}, label=name, title=name),
+        map_planes({"result": grid, name: grid}, np.array([[1, 0]]), label=name, names={name: [name, "b"]}),
+    ]
+    for figure in figures:
+        assert pixels(figure).size

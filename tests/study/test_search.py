@@ -171,5 +171,5 @@ def test_nothing_to_search_is_refused():
 
 
 def test_a_storage_that_is_none_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"hydra\.sweeper\.storage: the storage cannot be opened"):
+    with pytest.raises(UserError, match=r"hydra\.sweeper\.storage: the trials of the search cannot be read"):
         begin(tmp_path, storage="nosql://here")

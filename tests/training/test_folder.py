@@ -46,8 +46,11 @@ def test_a_copied_config_trains_to_the_same_weights(trained, tmp_path):
         ("a: &a [x, x]\nb: [*a, *a]", "no aliases and no tags"),
         ("seed: !!python/object/apply:os.system [ls]", "no aliases and no tags"),
         ("seed: !!python/object/apply:pathlib.Path [x]", "no aliases and no tags"),
-        ("seed: " + "[" * 20_000, "cannot be read"),
+        ("seed: " + "[" * 9_000, "cannot be read"),
+        ("seed: " + "[" * 20_000, "more values"),
         ("seed: 0 # " + "x" * (1 << 20), "more than 1048576 bytes"),
+        ("seed: 0 # " + "x" * (1 << 16), "more than 65536 letters"),
+        (f"seed: [{'1,' * 20_000}1]", "more values than any config"),
         ("seed: " + "9" * 5_000, "cannot be read"),
         ("seed: 1:" + "1:" * 3_000 + "1", "cannot be read"),
         ("3", "cannot be read"),
@@ -75,6 +78,16 @@ def test_a_config_cannot_call_what_is_not_shipped(trained, tmp_path):
         RunFolder(tmp_path).config()
 
 
+def test_a_target_that_is_no_name_is_refused(trained, tmp_path):
+    _, folder = trained("one", "model=mlp")
+    cfg = OmegaConf.load(folder / "config.yaml")
+    cfg.model._target_ = [1]
+    OmegaConf.save(cfg, tmp_path / "config.yaml")
+
+    with pytest.raises(UserError, match=r"model\._target_=\[1\]: it is not among the names"):
+        RunFolder(tmp_path).config()
+
+
 def test_the_config_is_plain_yaml_without_a_place_of_the_environment(trained):
     _, folder = trained("one", "model=mlp")
     plain = yaml.safe_load((folder / "config.yaml").read_text())
@@ -97,3 +110,52 @@ def test_a_new_run_does_not_destroy_another(trained, tmp_path):
         RunFolder(run).make_room(again="y")
     RunFolder(run).make_room(again="x")
     assert sorted(path.name for path in run.iterdir() if path.is_dir()) == []
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "overrides.yaml", "result.json", "data.json", "metrics.csv"])
+def test_a_pipe_in_a_run_folder_hangs_nobody(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    place = RunFolder(tmp_path)
+    read = {
+        "config.yaml": place.settings,
+        "overrides.yaml": place.overrides,
+        "result.json": place.result,
+        "data.json": place.input_format,
+        "metrics.csv": place.history,
+    }[name]
+    with pytest.raises(UserError, match="not a plain file"):
+        read()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("cnnlab.log", "config.yaml", "result.json", ".lock", "metrics.csv", "search.db"),
+        *("checkpoints", "checkpoints/last.ckpt", "tensorboard", "tensorboard/val/events", "figures"),
+        *("figures/confusion.png", "0_seed=1"),
+    ],
+)
+def test_nothing_is_written_where_a_part_of_the_folder_leads_elsewhere(tmp_path, name):
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    place = RunFolder(run)
+    place.checkpoints.mkdir(parents=True)
+    place.last.touch()
+    place.require_plain()
+    link = run / name
+    link.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(link) if link.is_dir() else link.unlink(missing_ok=True)
+    link.symlink_to(elsewhere)
+    with pytest.raises(UserError, match=f"{link.name}: it is a link; nothing is written"), place.held():
+        pass
+    assert not list(elsewhere.iterdir())
+
+
+def test_what_is_no_file_and_no_folder_is_not_written_to(tmp_path):
+    os.mkfifo(tmp_path / "cnnlab.log")
+    with pytest.raises(UserError, match="neither a file nor a folder"):
+        RunFolder(tmp_path).require_plain()
+    (tmp_path / "cnnlab.log").unlink()
+    (tmp_path / "cnnlab.log").mkdir()
+    with pytest.raises(UserError, match="it is a folder"):
+        RunFolder(tmp_path).require_plain()

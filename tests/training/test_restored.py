@@ -1,11 +1,14 @@
+import shutil
+
 import h5py
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from cnnlab.config.compose import compose
 from cnnlab.errors import UserError
-from cnnlab.training.restored import restore
+from cnnlab.training.restored import restore, restore_network
 from cnnlab.training.run import run
 
 WORDS = ["data=digits", "data.size=8", "model=mlp", "logger=none", "trainer=cpu"]
@@ -31,3 +34,15 @@ def test_a_folder_without_weights_or_config_is_told(tmp_path):
         path.unlink()
     with pytest.raises(UserError, match=r"kept no weights, there is no checkpoints.last\.ckpt"):
         restore(tmp_path / "run")
+
+
+def test_a_config_that_asks_for_more_memory_than_there_is_is_no_network_of_its_weights(trained, tmp_path):
+    _, folder = trained("one", "model=mlp", "model.hidden=[5]")
+    shutil.copytree(folder, tmp_path / "run")
+    config = tmp_path / "run" / "config.yaml"
+    cfg = yaml.safe_load(config.read_text())
+    cfg["model"]["hidden"] = [10_000_000, 1_000_000]
+    config.write_text(yaml.safe_dump(cfg))
+    for restored in (restore, restore_network):
+        with pytest.raises(UserError, match=r"best\.ckpt: not the weights of its network"):
+            restored(tmp_path / "run")

@@ -164,7 +164,7 @@ def test_longer_is_as_if_it_had_been_so_from_the_start(tmp_path):
 
 def test_leftovers_of_a_kill_are_removed(killed):
     place = killed(STEPS + 5)
-    left = place.checkpoints / ".last-0123abcd.ckpt"
+    left = place.checkpoints / ".cnnlab-0123abcd-last.ckpt"
     left.write_bytes(b"half")
     went_on(place)
     assert not left.exists()

@@ -25,6 +25,7 @@ def main(words: Sequence[str]) -> int:
     picture, overrides = parse(words)
     cfg = compose(overrides)
 
+    import torch
     from rich.console import Console
 
     from cnnlab.config.check import check
@@ -32,7 +33,8 @@ def main(words: Sequence[str]) -> int:
     from cnnlab.training.build import build
 
     check(cfg)
-    data, model = build(cfg)
+    with torch.device("meta"):  # shapes take no memory
+        data, model = build(cfg)
     spec = data.spec
     # Into a file or a pipe there is no width to keep to.
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)

@@ -52,13 +52,13 @@ def main(words: Sequence[str]) -> int:
     extra("captum.attr", "explain")
 
     from cnnlab.files import unused
-    from cnnlab.training.folder import FIGURES, RunFolder, file_name
+    from cnnlab.training.folder import RunFolder, file_name, folder_of_figures
     from cnnlab.training.restored import restore
 
+    folder = folder_of_figures(run, arguments.to)
     data, model = restore(run)
     if data.spec.kind != "image" or data.spec.target != "classes":
         raise UserError(f"explain {run}: only a network that tells classes of images can be explained.")
-    folder = arguments.to or run / FIGURES
     of_the_test = list(_of_the_test(data, arguments.test))
     readable = list(_of_files(RunFolder(run).input_format(), files)) if files else []
     written: set[Path] = set()

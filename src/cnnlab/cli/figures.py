@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnnlab.cli.arguments import Arguments
-from cnnlab.errors import UserError, did_you_mean
+from cnnlab.errors import UserError, did_you_mean, visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,17 +23,17 @@ def main(words: Sequence[str]) -> int:
     arguments = parse(words)
     run, typed = Path(arguments.words[0]), arguments.words[1:]
 
-    from cnnlab.training.folder import FIGURES, file_name
+    from cnnlab.training.folder import file_name, folder_of_figures
     from cnnlab.training.redrawn import outcome_of
 
+    folder = folder_of_figures(run, arguments.to)
     outcome = outcome_of(run, arguments.test)
     drawings = outcome.drawings()
     names = [_name(word, drawings) for word in typed] or list(drawings)
-    folder = arguments.to or run / FIGURES
     for name in names:
         write(drawings[name](), folder / file_name(name), dark=arguments.dark)
     if any("confus" in name for name in names):
-        print("\n".join(["most confused:", *(f"  {words}" for words in outcome.confusions())]))
+        print("\n".join(["most confused:", *(f"  {visible(words)}" for words in outcome.confusions())]))
     return 0
 
 

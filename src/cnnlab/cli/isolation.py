@@ -9,6 +9,8 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
+from cnnlab.files import open_plain
+
 CHANGED_VARIABLES = ("HYDRA_FULL_ERROR", "PL_GLOBAL_SEED", "PL_SEED_WORKERS")
 CHANGED_LOGGERS = ("", "cnnlab", "pytorch_lightning", "lightning_fabric")
 
@@ -47,5 +49,5 @@ def isolated(words: Sequence[str]) -> Iterator[None]:
 @contextmanager
 def said_into(path: Path) -> Iterator[None]:
     """Write to a file what would be printed."""
-    with path.open("w", encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
+    with open_plain(path, "w") as log, redirect_stdout(log), redirect_stderr(log):
         yield

@@ -99,6 +99,7 @@ def run_job(cfg: DictConfig, jobs: int) -> float | None:
         return followed(_run(cfg, folder, None))
     number = f"job {state.job.num + 1}/{jobs}"
     place = RunFolder(folder)
+    place.require_plain()
     before, start = left_before(cfg, place)
     if before is not None:
         print(f"{number}: finished before, in {folder}", flush=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnlab.cli.arguments import Arguments
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,7 +155,7 @@ def _show(predictor: "Predictor", answers: Iterator[Answer], arguments: argparse
                 f"{name} {number:.4f}" if classes else f"{name} {number:.6g}" for name, number in found
             )
             place = answer.file if answer.line is None else f"{answer.file}, line {answer.line}"
-            print(f"{place}: {said}")
+            print(visible(f"{place}: {said}"))
     if arguments.json:
         print(json.dumps(shown, indent=1, ensure_ascii=False))
     return count

@@ -13,7 +13,7 @@ def main(words: Sequence[str]) -> int:
     """Write the page of a run or a study into its folder, say where it lies, and with ``--open`` show it.
 
     Raises:
-        UserError: for a folder that holds no run, or an unknown flag.
+        UserError: for a folder that holds no run or cannot be written to, or an unknown flag.
     """
     arguments = parse(words)
     folder: Path = arguments.folder
@@ -25,12 +25,16 @@ def main(words: Sequence[str]) -> int:
 
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder; report takes the folder of a run or a study.")
-    if (folder / CONFIG).is_file():
-        path = run.write(folder)
-    elif runs := find_runs(folder):
-        path = study.write(compare(runs), folder)
-    else:
-        raise UserError(f"{folder}: there is no run in it; report takes the folder of a run or a study.")
+    try:
+        if (folder / CONFIG).is_file():
+            path = run.write(folder)
+        elif runs := find_runs(folder):
+            path = study.write(compare(runs), folder)
+        else:
+            raise UserError(f"{folder}: there is no run in it; report takes the folder of a run or a study.")
+    except OSError as error:
+        taken = error.filename2 or folder
+        raise UserError(f"{taken}: the page cannot be written there ({error.strerror}).") from error
     print(path)
     if arguments.open:
         webbrowser.open(path.absolute().as_uri())

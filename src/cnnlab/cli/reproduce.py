@@ -4,6 +4,7 @@ import argparse
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
@@ -11,8 +12,12 @@ from cnnlab.cli.arguments import Arguments
 from cnnlab.cli.isolation import said_into
 from cnnlab.config.conf import conf_dir
 from cnnlab.errors import UserError
+from cnnlab.files import require_folder, write_text
 from cnnlab.study.record import Record
 from cnnlab.study.rows import Row, choose_rows, read_rows
+
+if TYPE_CHECKING:
+    from cnnlab.study.reproduce import Reproduction
 
 RUNS = Path("outputs") / "reproduce"
 USAGE = "reproduce ROW ... KEY=VALUE ... --seeds N --again --without-variants --runs FOLDER --results FOLDER"
@@ -29,7 +34,8 @@ def main(words: Sequence[str]) -> int:
         0, or 1 if a training failed.
 
     Raises:
-        UserError: for an unknown row or flag, or a setting that is not for all rows.
+        UserError: for an unknown row or flag, a folder that cannot be made, or a setting that is not for all
+            rows or wrong for one of them.
     """
     arguments = parse(words)
     rows = choose_rows([word for word in arguments.words if "=" not in word])
@@ -51,6 +57,7 @@ def main(words: Sequence[str]) -> int:
         variants=not arguments.without_variants,
         tell=lambda line: print(line, flush=True),
     )
+    require_right(reproduction, rows)
     failed = False
     for row in rows:
         if row.instead:
@@ -68,7 +75,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     """Part rows and settings, which are ``words``, from flags.
 
     Raises:
-        UserError: for a flag that there is not.
+        UserError: for a flag that there is not, or a folder that cannot be.
     """
     parser = Arguments("reproduce", USAGE)
     parser.add_argument("words", nargs="*")
@@ -81,7 +88,32 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     arguments = parser.parse_intermixed_args(list(words))
     if arguments.seeds < 1:
         raise UserError(f"--seeds={arguments.seeds}: at least 1.")
+    for flag, folder in (("--runs", arguments.runs), ("--results", arguments.results)):
+        if folder is not None:
+            require_folder(flag, folder)
     return arguments
+
+
+def require_right(reproduction: "Reproduction", rows: Sequence[Row]) -> None:
+    """Refuse settings that one of the rows cannot have, before the first is trained.
+
+    Raises:
+        UserError: as for a training; it names the row.
+    """
+    from cnnlab.cli.rehearsal import rehearse
+    from cnnlab.config.check import check
+
+    if not reproduction.overrides:
+        return
+    for row in rows:
+        if row.instead:
+            continue
+        cfg = reproduction.config(row.jobs(row.cases()[0], 0)[0])
+        try:
+            check(cfg)
+            rehearse(cfg)
+        except UserError as error:
+            raise UserError(f"{error} (in the row {row.name})") from error
 
 
 def _default_results() -> Path:
@@ -128,7 +160,6 @@ def draw(row: Row, record: Record, folder: Path) -> None:
 
 def publish(folder: Path) -> None:
     """Write the page of all records beside their folder, and each experiment's figures into its head."""
-    from cnnlab.files import write_text
     from cnnlab.report.results import page, with_head
 
     records, rows = read_records(folder), read_rows()

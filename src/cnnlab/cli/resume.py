@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import configure_log
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.cli.isolation import isolated
+from cnnlab.config.changed import changes
 from cnnlab.config.compose import compose
-from cnnlab.errors import UserError, did_you_mean, reason
+from cnnlab.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from cnnlab.training.folder import RunFolder
@@ -47,23 +46,24 @@ def main(words: Sequence[str]) -> int:
     from cnnlab.training.folder import RunFolder  # imports torch
 
     place = RunFolder(_run_folder(Path(words[0])))
-    cfg, changes = place.config(), [_parsed(word) for word in words[1:]]
+    place.require_plain()
+    cfg, asked = place.config(), {one.key_or_group: one.value() for one in changes(words[1:])}
 
     from cnnlab.cli.ending import ended
     from cnnlab.config.check import check
     from cnnlab.training.resuming import latest
     from cnnlab.training.run import run
 
-    for key, value in changes:
+    for key, value in asked.items():
         _allow(cfg, key)
         OmegaConf.update(cfg, key, value)
     check(cfg)
-    if (said := _finished(place, [key for key, _ in changes])) is not None:
+    if (said := _finished(place, list(asked))) is not None:
         print(said)
         return 0
     start = latest(place)
     _long_enough(cfg, start)
-    told = [old for old in place.overrides() if old.partition("=")[0] not in dict(changes)]
+    told = [old for old in place.overrides() if old.partition("=")[0] not in asked]
     with isolated(["resume", *words]):
         _log_into(place.path)
         _say(place, start)
@@ -81,17 +81,6 @@ def _run_folder(path: Path) -> Path:
     place = restore(path, path.with_suffix(""))
     print(f"{path}: its run is in {place.path} from now on")
     return place.path
-
-
-def _parsed(word: str) -> tuple[str, object]:
-    """Key and value of a change as typed."""
-    try:
-        override = OverridesParser.create().parse_override(word)
-    except HydraException as error:
-        raise UserError(f"resume: {word}: not KEY=VALUE ({reason(error)}).") from error
-    if override.is_delete() or override.is_sweep_override() or override.package is not None:
-        raise UserError(f"resume: {word}: a change is written KEY=VALUE, with one value.")
-    return override.key_or_group, override.value()
 
 
 def _allow(cfg: DictConfig, key: str) -> None:
@@ -137,8 +126,10 @@ def _long_enough(cfg: DictConfig, start: "Start") -> None:
 
 def _log_into(folder: Path) -> None:
     """Log where Hydra has let the run log."""
+    from cnnlab.training.folder import LOG
+
     node = compose([], with_hydra=True).hydra.job_logging
-    node.handlers.file.filename = str(folder / "cnnlab.log")
+    node.handlers.file.filename = str(folder / LOG)
     configure_log(node)
 
 

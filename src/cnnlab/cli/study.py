@@ -67,10 +67,13 @@ def held(folder: Path) -> Iterator[None]:
     """Let nobody else run a study in this folder meanwhile.
 
     Raises:
-        UserError: if somebody does.
+        UserError: if somebody does, or a part of the folder leads out of it.
     """
+    from cnnlab.training.folder import RunFolder
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        RunFolder(folder).require_plain()
         lock = FileLock(folder / LOCK)
         lock.acquire(timeout=0)
     except Timeout as error:
@@ -87,10 +90,11 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def keep_command(folder: Path, overrides: Sequence[str]) -> None:
-    """Write down in a study's folder what was typed for it."""
+    """Write down in a study's folder what was typed for it, without the passwords of databases."""
+    from cnnlab.downloads import typed_without_secrets
     from cnnlab.training.folder import OVERRIDES
 
-    write_text(folder / OVERRIDES, OmegaConf.to_yaml(list(overrides)))
+    write_text(folder / OVERRIDES, OmegaConf.to_yaml(list(map(typed_without_secrets, overrides))))
 
 
 def take_up(

@@ -45,7 +45,7 @@ def main(words: Sequence[str]) -> int:
     register_resolvers()
     if not _only_shows(arguments):
         launch = launched(arguments.overrides, multirun=arguments.multirun)
-        jobs = check_jobs(launch.overrides, multirun=launch.multirun)
+        jobs = check_jobs(launch.overrides, multirun=launch.multirun, config=launch.config)
         if launch.multirun and jobs:
             return _study(words, arguments, launch, jobs)
     task = Task(jobs=1)
@@ -106,6 +106,8 @@ def _call_hydra(
                 raise  # ended by a signal
             return MISTAKE if error.code else 0
         except REFUSALS as error:
+            if isinstance(error.__cause__, UserError):  # of a log that cannot be written
+                raise error.__cause__ from error
             raise UserError(explain(error, arguments.overrides, compose)) from error
         except OSError as error:  # of Hydra itself, since those of a job are kept
             raise UserError(f"{error.filename}: the folder cannot be made ({error.strerror}).") from error
@@ -147,8 +149,15 @@ def naming(jobs: Sequence[Sequence[str]]) -> list[str]:
     return [f"hydra.job.config.override_dirname.exclude_keys=[{','.join([*PLACES, *same])}]"]
 
 
-def check_jobs(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
+def check_jobs(
+    overrides: Sequence[str], *, multirun: bool, config: DictConfig | None = None
+) -> list[list[str]]:
     """Compose all jobs, check them and build what needs no data, before the first one starts.
+
+    Args:
+        overrides: of all of them.
+        multirun: whether they are a study.
+        config: of a single run, where it is composed already.
 
     Returns:
         The overrides of each job.
@@ -163,7 +172,7 @@ def check_jobs(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
     configs = []
     for job in jobs:
         with _named(job, multirun):
-            configs.append(compose_job(job))
+            configs.append(compose_job(job) if config is None else config)
 
     from cnnlab.cli.rehearsal import rehearse  # imports torch, which composing does not need
     from cnnlab.config.check import check

@@ -33,13 +33,11 @@ def changed(cfg: DictConfig, overrides: Sequence[str], allowed: Collection[str])
         8
     """
     result = DictConfig(OmegaConf.to_container(cfg, resolve=True))
-    typed = _parsed(overrides)
+    typed = changes(overrides)
     for override in typed:
         group = override.key_or_group.partition(".")[0]
         if group not in allowed:
             raise UserError(f"{override.input_line}: only {' and '.join(allowed)} can be changed here.")
-        if override.is_delete() or override.is_sweep_override():
-            raise UserError(f"{override.input_line}: one value is needed, as in KEY=VALUE.")
     chosen = {override.key_or_group for override in typed} & set(groups())
     for group in chosen:
         words = [str(one.input_line) for one in typed if one.key_or_group.partition(".")[0] == group]
@@ -53,8 +51,21 @@ def changed(cfg: DictConfig, overrides: Sequence[str], allowed: Collection[str])
     return result
 
 
-def _parsed(overrides: Sequence[str]) -> list[Override]:
+def changes(overrides: Sequence[str]) -> list[Override]:
+    """Read overrides of which each gives one setting one value.
+
+    Raises:
+        UserError: for one that cannot be read, or does something else.
+
+    Examples:
+        >>> [(one.key_or_group, one.value()) for one in changes(["trainer.max_epochs=30"])]
+        [('trainer.max_epochs', 30)]
+    """
     try:
-        return OverridesParser.create().parse_overrides(list(overrides))
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
     except HydraException as error:
         raise UserError(explain(error, overrides, compose)) from error
+    for one in parsed:
+        if one.is_delete() or one.is_sweep_override() or one.package is not None:
+            raise UserError(f"{one.input_line}: a change is written KEY=VALUE, with one value.")
+    return parsed

@@ -17,6 +17,7 @@ from cnnlab.config import conf
 from cnnlab.config.hints import as_typed, require
 from cnnlab.config.limits import LIMITS
 from cnnlab.config.targets import locate
+from cnnlab.config.together import require_together
 from cnnlab.errors import UserError, did_you_mean, reason
 
 # Groups whose option is one call, and groups that hold several by name.
@@ -30,7 +31,17 @@ PARTIAL = ("optimizer",)
 SUPPLIED = {
     "model": {"spec", "optimizer", "schedule", "vocabulary_size"},
     "optimizer": {"params"},
-    "trainer": {"callbacks", "logger", "default_root_dir", "plugins", "enable_progress_bar"},
+    "trainer": {
+        *(
+            "callbacks",
+            "logger",
+            "default_root_dir",
+            "plugins",
+            "enable_progress_bar",
+            "enable_checkpointing",
+        ),
+        "reload_dataloaders_every_n_epochs",  # each would begin anew, with the order of the first epoch
+    },
     "callbacks": {"dirpath"},
     "logger": {"folder"},
 }
@@ -43,8 +54,8 @@ def check(cfg: DictConfig) -> None:
         cfg: the composed config; Hydra's own node is passed over.
 
     Raises:
-        UserError: for an unknown target or key, a missing or unresolvable value, or a value that is of a
-            wrong type or out of range.
+        UserError: for an unknown target or key, a missing or unresolvable value, a value that is of a wrong
+            type or out of range, or two that exclude each other.
     """
     plain = _resolved(cfg)
     plain.pop("hydra", None)
@@ -56,6 +67,7 @@ def check(cfg: DictConfig) -> None:
         require(key, plain.get(key), LIMITS[key])
     for path, node in _nodes(plain):
         _check_call(path, node)
+    require_together(plain)
 
 
 def _resolved(cfg: DictConfig) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -109,6 +109,10 @@ def parse(overrides: Sequence[str]) -> list[Override]:
 def _require_few(parsed: Sequence[Override]) -> None:
     """Count the jobs before they are written out."""
     counts = [_choices(override) for override in parsed]
+    if 0 in counts:
+        raise UserError(
+            f"{parsed[counts.index(0)].input_line}: there is no value in it, so nothing is varied."
+        )
     if math.prod(counts) > MOST_JOBS:
         most = parsed[counts.index(max(counts))].input_line
         raise UserError(f"{most}: these are {math.prod(counts):,} jobs; a study has {MOST_JOBS:,} at most.")
@@ -117,6 +121,11 @@ def _require_few(parsed: Sequence[Override]) -> None:
 def _choices(override: Override) -> int:
     """How many values a sweep gives a setting."""
     value = override._value
+    if isinstance(value, IntervalSweep):
+        raise UserError(
+            f"{override.input_line}: an interval is for a search; add hydra/sweeper=search,"
+            f" or list values: {override.get_key_element()}=A,B,C."
+        )
     if isinstance(value, RangeSweep) and value.step == 0:
         raise UserError(f"{override.input_line}: the step of a range is not 0.")
     if isinstance(value, RangeSweep) and value.start is not None and value.stop is not None:

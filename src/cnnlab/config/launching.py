@@ -39,10 +39,12 @@ class Launch(NamedTuple):
         multirun: whether it is a study: by ``-m``, or since ``hydra.mode`` says so.
         overrides: of all jobs: those that a file keeps in ``hydra.sweeper.params`` and that are not typed
             otherwise, then those typed.
+        config: of a single run, as composed of them, without Hydra's own node.
     """
 
     multirun: bool
     overrides: list[str]
+    config: DictConfig | None = None
 
 
 def launched(overrides: Sequence[str], *, multirun: bool) -> Launch:
@@ -53,15 +55,16 @@ def launched(overrides: Sequence[str], *, multirun: bool) -> Launch:
             outside conf/hydra that tells Hydra anything else, and for whatever Hydra refuses.
 
     Examples:
-        >>> launched(["model=mlp", "seed=1"], multirun=False)
-        Launch(multirun=False, overrides=['model=mlp', 'seed=1'])
+        >>> launched(["model=mlp", "seed=1,2"], multirun=True)
+        Launch(multirun=True, overrides=['model=mlp', 'seed=1,2'], config=None)
     """
     parsed = parse(overrides)
     # Hydra asks for these without what is swept.
     fixed = [str(one.input_line) for one in parsed if not one.is_sweep_override()]
-    hydra = _checked(fixed).hydra
+    cfg = _checked(fixed)
+    hydra = cfg.hydra
     if not multirun and hydra.mode != RunMode.MULTIRUN:
-        return Launch(False, list(overrides))
+        return Launch(False, list(overrides), _without_hydra(cfg) if len(fixed) == len(parsed) else None)
     _require_one_grid(parsed, fixed)
     typed = {_key(one) for one in parsed}
     grid = [word for word in _grid(hydra) if word.partition("=")[0].lstrip("+") not in typed]
@@ -126,7 +129,10 @@ def compose_job(overrides: Sequence[str]) -> DictConfig:
         >>> "hydra" in compose_job(["model=mlp"])
         False
     """
-    cfg = _checked(overrides)
+    return _without_hydra(_checked(overrides))
+
+
+def _without_hydra(cfg: DictConfig) -> DictConfig:
     with open_dict(cfg):
         cfg.pop("hydra")
     return cfg

@@ -43,7 +43,6 @@ LIMITS: dict[str, Any] = {
     "trainer.val_check_interval": Batches,
     "trainer.num_sanity_val_steps": Whole | Literal[-1] | None,
     "trainer.log_every_n_steps": Whole | None,
-    "trainer.reload_dataloaders_every_n_epochs": Whole,
     "trainer.profiler": Literal["simple", "advanced", "pytorch"] | None,
     "callbacks.on_nan": Literal["stop", "skip"],
     "callbacks.checkpoint.monitor": Monitor | Literal["auto"],

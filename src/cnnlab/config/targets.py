@@ -71,7 +71,7 @@ def locate(path: str, target: object) -> Callable[..., Any]:
     """
     group = path.partition(".")[0]
     allowed = allowed_targets(group)
-    if target not in allowed:
+    if not isinstance(target, str) or target not in allowed:
         hint = did_you_mean(str(target), allowed) or f"; those are {', '.join(sorted(allowed))}."
         raise UserError(
             f"{path}._target_={as_typed(target)}: it is not among the names that may be called here{hint}"

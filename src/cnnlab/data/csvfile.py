@@ -107,6 +107,11 @@ def read_csv(
                 f"{sheet.path}: the column {name!r} is constant, so that nothing can be learnt from it;"
                 f" data.drop={as_list([*drop, name])} leaves it out."
             )
+        if twice := [feature for feature in found if feature in features]:
+            raise UserError(
+                f"{sheet.path}: the column {name!r} would become the feature {twice[0]!r}, which another"
+                f" column is already; data.drop={as_list([*drop, name])} leaves it out."
+            )
         features |= found
     if not columns:
         raise UserError(f"data.drop leaves no column of {sheet.path} beside the target {target_name!r}.")

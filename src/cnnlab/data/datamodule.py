@@ -80,6 +80,10 @@ class DataModule(pl.LightningDataModule):
         if self.folds is not None:
             self.require_range("folds", 2, LARGEST_BATCH)
             self.require_range("fold", 0, self.folds - 1)
+        elif self.fold:
+            raise UserError(
+                f"data.fold={self.fold}: there is no cross-validation; data.folds=5 makes one of five parts."
+            )
         if not 0 < self.train_fraction <= 1:
             raise UserError(f"data.train_fraction={self.train_fraction}: above 0 and at most 1.")
         self._contents: dict[str, Content] = {}

@@ -25,7 +25,7 @@ from cnnlab.data.spec import DataSpec
 from cnnlab.data.store import Option
 from cnnlab.data.store_writer import SplitWriter, StoreWriter
 from cnnlab.data.stored import ImageDataModule
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, readable
 
 Box = tuple[float, float, float, float]
 """Left, upper, right and lower edge in pixels; what lies beyond the picture is cut off."""
@@ -174,7 +174,7 @@ def _take(
                 f"{picture.path} cannot be read as a picture ({error});"
                 " data.on_bad_image=skip leaves such files out"
             ) from error
-        skipped.append(str(picture.path))
+        skipped.append(readable(str(picture.path)))  # its name may hold anything
         return False
     images.append(image, picture.label)
     return True

@@ -11,6 +11,7 @@ from cnnlab.config.ranges import Count, Fraction
 from cnnlab.data.decoding import Picture, PictureDataModule
 from cnnlab.data.store import SPLITS, Option
 from cnnlab.errors import UserError
+from cnnlab.files import require_folder
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
@@ -34,9 +35,11 @@ def scan_folder(path: Path) -> FolderListing:
     """List the pictures of ``path/<class>``, or of ``path/train/<class>`` ``val`` and ``test`` beside it.
 
     Raises:
-        UserError: if the folder is missing or holds fewer than two classes, a class has no picture, a folder
-            beside ``train`` is no split, or ``val`` or ``test`` has a class that ``train`` lacks.
+        UserError: if the folder is missing or holds fewer than two classes, a class has no picture or no name
+            in UTF-8, a folder beside ``train`` is no split, or ``val`` or ``test`` has a class that ``train``
+            lacks.
     """
+    require_folder("data.path", path)
     if not path.is_dir():
         raise UserError(f"there is no folder {path}; say in data.path where the pictures are")
     splits = {"train": path}
@@ -50,6 +53,11 @@ def scan_folder(path: Path) -> FolderListing:
         raise UserError(
             f"{splits['train']} holds {len(class_names)} class folders; two or more are needed, one per class"
         )
+    for name in class_names:
+        if os.fsencode(name).decode(errors="ignore") != name:
+            raise UserError(
+                f"{splits['train'] / name}: the name of this class is not UTF-8; rename the folder."
+            )
     files = {name: tuple(_labelled(splits[name], class_names)) for name in SPLITS if name in splits}
     return FolderListing(path, class_names, files)
 
@@ -130,5 +138,5 @@ class ImageFolder(PictureDataModule):
             for picture in files:
                 state = picture.path.stat()
                 line = f"{split} {picture.path} {picture.label} {state.st_size} {state.st_mtime_ns}\n"
-                digest.update(line.encode())
+                digest.update(os.fsencode(line))
         return super().stored_options | {"files": digest.hexdigest()[:16]}

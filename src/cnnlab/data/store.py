@@ -108,14 +108,14 @@ def open_store(path: Path) -> Store | None:
             checksum=str(about["checksum"]),
             skipped=_names(about, "skipped"),
             vocabulary=_names(about, "vocabulary"),
-            counted=_mapping(about, "counted"),
+            counted={str(what): _numbers(found) for what, found in _mapping(about, "counted").items()},
             splits={},
         )
         for name in SPLITS:
             if f"{name}/labels" in file.arrays:
                 store.splits[name] = _split(file, name, len(store.class_names))
     if "train" not in store.splits:
-        raise _broken(path, "it holds no train split")
+        raise broken(path, "it holds no train split")
     return store
 
 
@@ -123,16 +123,16 @@ def _split(file: SealedFile, name: str, classes: int) -> StoredSplit:
     if f"{name}/ids" in file.arrays:
         ids, offsets = (_array(file, name, part, dtype, 1) for part, dtype in _TEXTS)
         if not are_offsets(offsets.read(), ids.shape[0]):
-            raise _broken(file.path, f"{name}/ids and offsets do not fit each other")
+            raise broken(file.path, f"{name}/ids and offsets do not fit each other")
         shape: tuple[int, ...] = (offsets.shape[0] - 1,)
     else:
         shape = _array(file, name, "images", np.uint8, 4).shape
     labels, digests = _array(file, name, "labels", np.int64, 1), _array(file, name, "digests", np.uint64, 1)
     if not shape[0] or labels.shape != shape[:1] or digests.shape != shape[:1]:
-        raise _broken(file.path, f"{name} has no label and digest for each sample")
+        raise broken(file.path, f"{name} has no label and digest for each sample")
     values = labels.read()
     if values.min() < 0 or values.max() >= classes:
-        raise _broken(file.path, f"{name}/labels goes beyond its {classes} classes")
+        raise broken(file.path, f"{name}/labels goes beyond its {classes} classes")
     return StoredSplit(file, name, shape)
 
 
@@ -142,7 +142,7 @@ _TEXTS = (("ids", np.int32), ("offsets", np.int64))
 def _array(file: SealedFile, split: str, part: str, dtype: type[Any], dimensions: int) -> SealedArray:
     array = file.arrays[f"{split}/{part}"]
     if array.dtype != dtype or len(array.shape) != dimensions:
-        raise _broken(file.path, f"{split}/{part} is not {np.dtype(dtype)} of {dimensions} dimensions")
+        raise broken(file.path, f"{split}/{part} is not {np.dtype(dtype)} of {dimensions} dimensions")
     return array
 
 
@@ -164,7 +164,14 @@ def _mapping(about: Mapping[str, Any], key: str) -> dict[str, Any]:
     return cast(dict[str, Any], about[key])
 
 
-def _broken(path: Path, why: str) -> UserError:
+def _numbers(found: object) -> dict[str, int]:
+    if not isinstance(found, dict) or not all(type(number) is int for number in found.values()):
+        raise ValueError("counted is not a mapping of numbers")
+    return cast(dict[str, int], found)
+
+
+def broken(path: Path, why: str) -> UserError:
+    """What is said of a prepared file that is not what it should be."""
     return UserError(
         f"{path} is not a prepared data set that can be read ({why}); delete that file and run again"
     )
@@ -175,6 +182,6 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except KeyError as error:
-        raise _broken(path, f"it holds no {error.args[0]}") from error
+        raise broken(path, f"it holds no {error.args[0]}") from error
     except (OSError, ValueError) as error:
-        raise _broken(path, reason(error)) from error
+        raise broken(path, reason(error)) from error

@@ -1,5 +1,6 @@
 """Data modules whose raw files are read once into an HDF5 store."""
 
+import errno
 import hashlib
 import json
 from abc import abstractmethod
@@ -16,9 +17,12 @@ from cnnlab.data.datamodule import Content, DataModule
 from cnnlab.data.raw import default_root, default_store
 from cnnlab.data.samples import Images, Samples
 from cnnlab.data.splits import Indices
-from cnnlab.data.store import Option, Store, open_store
+from cnnlab.data.store import Option, Store, broken, open_store
 from cnnlab.data.store_writer import StoreWriter
 from cnnlab.errors import UserError
+from cnnlab.files import require_folder
+
+NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -48,6 +52,8 @@ class StoredDataModule(DataModule):
         super().__post_init__()
         self.raw_root = Path(self.root).expanduser() if self.root else default_root()
         self.store_folder = Path(self.store).expanduser() if self.store else default_store()
+        require_folder("data.root", self.raw_root)
+        require_folder("data.store", self.store_folder)
         self._opened: Store | None = None
 
     @property
@@ -102,7 +108,9 @@ class StoredDataModule(DataModule):
                     options=self.stored_options,
                 ) as writer:
                     self.write(writer)
-        except PermissionError as error:
+        except OSError as error:
+            if error.errno not in NO_PERMISSION:
+                raise
             raise UserError(
                 f"data.store={path.parent}: no permission to write there; data.store=FOLDER chooses another."
             ) from error
@@ -165,8 +173,18 @@ class ImageDataModule(StoredDataModule):
     augment: Augment = field(default_factory=Augment)
 
     def stored_samples(self, stored: str) -> Images:
-        """All images of a stored split."""
+        """All images of a stored split.
+
+        Raises:
+            UserError: if they are not of the shape that the network is built for.
+        """
         chosen = self.opened.splits[stored]
+        channels, height, width = self.spec.input_shape
+        if chosen.shape[1:] != (height, width, channels):
+            held = " x ".join(map(str, chosen.shape[1:])) or "no images"
+            raise broken(
+                self.opened.path, f"{stored} holds {held}, and this data is {height} x {width} x {channels}"
+            )
         size = int(np.prod(chosen.shape))
         mapped = self.maps(size)
         return Images(chosen.images(mapped=mapped), self.targets(stored))

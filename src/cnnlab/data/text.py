@@ -16,7 +16,7 @@ from cnnlab.data.ragged import Cut, Padding, Ragged
 from cnnlab.data.reviews import REVIEW_CLASSES, encode_reviews, read_reviews
 from cnnlab.data.samples import Samples
 from cnnlab.data.spec import DataSpec
-from cnnlab.data.store import Option
+from cnnlab.data.store import Option, broken
 from cnnlab.data.store_writer import StoreWriter
 from cnnlab.data.stored import StoredDataModule
 from cnnlab.data.vocabulary import FIRST_WORD, UNKNOWN
@@ -171,8 +171,19 @@ class IMDB(StoredDataModule):
         return ["?" if number == UNKNOWN else vocabulary[number - FIRST_WORD] for number in ids]
 
     def stored_samples(self, stored: str) -> Texts:
-        """All reviews of a stored split."""
+        """All reviews of a stored split.
+
+        Raises:
+            UserError: if an id stands for no word.
+        """
         ids, offsets = (torch.from_numpy(array) for array in self.opened.splits[stored].ids())
+        smallest, largest = (int(bound) for bound in ids.aminmax()) if len(ids) else (UNKNOWN, UNKNOWN)
+        known = min(self.words, FIRST_WORD + len(self.opened.vocabulary))
+        if smallest < UNKNOWN or largest >= known:
+            raise broken(
+                self.opened.path,
+                f"{stored} holds ids from {smallest} to {largest}, and words are {UNKNOWN} to {known - 1}",
+            )
         return Texts(
             Ragged(ids, offsets),
             self.targets(stored),

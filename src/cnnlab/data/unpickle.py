@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnlab.errors import UserError
+from cnnlab.nesting import require_shallow
 
 _PLAIN_KINDS = "biuf"  # of dtypes: truth values, integers, floats; objects and structures are refused
 
@@ -154,8 +155,10 @@ def load_pickle(data: bytes | BinaryIO, name: str) -> object:
         Traceback (most recent call last):
         cnnlab.errors.UserError: batch asks to run posix.system; not read
     """
-    stream = _WholeReads(data if isinstance(data, bytes) else data.read())
+    content = data if isinstance(data, bytes) else data.read()
+    stream = _WholeReads(content)
     try:
+        require_shallow(io.BytesIO(content))
         return _Unpickler(stream, encoding="bytes").load()
     except _Refused as refused:
         raise UserError(f"{name} asks to run {refused}; not read") from None

@@ -11,7 +11,8 @@ from cnnlab import __version__
 from cnnlab.data.input_format import InputFormat
 from cnnlab.errors import UserError, reason
 from cnnlab.models.module import NetworkModule
-from cnnlab.training.folder import CONFIG, RunFolder, checked_config, parsed_yaml
+from cnnlab.training.config_text import checked_config, parsed_yaml, plain_text
+from cnnlab.training.folder import CONFIG, RunFolder
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,7 @@ class About:
     @classmethod
     def of(cls, place: RunFolder, module: NetworkModule, form: InputFormat, epoch: int) -> "About":
         """Describe the network of a run."""
-        config = (place.path / CONFIG).read_text(encoding="utf-8")
-        return cls(config, form, epoch, tuple(sorted(module.preprocess.steps)))
+        return cls(plain_text(place.path / CONFIG), form, epoch, tuple(sorted(module.preprocess.steps)))
 
     def as_texts(self) -> dict[str, str]:
         """Texts by their names, for a file's metadata."""
@@ -60,7 +60,7 @@ class About:
             return cls(texts["config"], form, int(texts["epoch"]), tuple(map(str, steps)))
         except KeyError as error:
             raise UserError(f"{where}: not a network that cnnlab exported (it has no {error}).") from error
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise UserError(f"{where}: not a network that cnnlab exported ({reason(error)}).") from error
 
     def checked_config(self, where: Path) -> DictConfig:

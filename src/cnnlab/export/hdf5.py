@@ -70,7 +70,7 @@ def load(file: Path) -> Predictor:
     """
     opened = _Opened(file)
     form, weights = opened.about.form, opened.weights()
-    return Predictor.of(form, network_of(opened.about.checked_config(file), form, weights, file))
+    return Predictor.of(form, network_of(opened.about.checked_config(file), form.spec, weights, file))
 
 
 def restore(file: Path, folder: Path) -> RunFolder:

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from cnnlab.data.input_format import InputFormat
+from cnnlab.data.spec import DataSpec
 from cnnlab.errors import UserError, reason
 from cnnlab.export.about import About
 from cnnlab.export.predictor import Predictor
@@ -69,16 +71,30 @@ class OnnxNetwork(nn.Module):
 
     Args:
         session: of onnxruntime.
+        file: where the model is from, for messages.
+        spec: what its metadata says of its inputs and outputs.
     """
 
-    def __init__(self, session: Any) -> None:  # noqa: ANN401 - of a package that may lack
+    def __init__(self, session: Any, file: Path, spec: DataSpec) -> None:  # noqa: ANN401 - a package may lack
         super().__init__()
-        self.session = session
+        self.session, self.file, self.spec = session, file, spec
 
     def forward(self, raw: Tensor) -> Tensor:
-        """What the model says of a raw batch."""
+        """What the model says of a raw batch.
+
+        Raises:
+            UserError: if it cannot be run, or says something else than its metadata.
+        """
         name = self.session.get_inputs()[0].name
-        return torch.from_numpy(self.session.run(None, {name: raw.contiguous().numpy()})[0])
+        try:
+            (found,) = self.session.run(None, {name: raw.contiguous().numpy()})
+        except Exception as error:  # whatever a stranger's model makes onnxruntime stumble over
+            raise UserError(f"{self.file}: onnxruntime cannot run it ({reason(error)}).") from error
+        wanted = (len(raw), *_output_shape(self.spec))
+        if not isinstance(found, np.ndarray) or found.dtype != np.float32 or found.shape != wanted:
+            shape = list(getattr(found, "shape", [type(found).__name__]))
+            raise UserError(f"{self.file}: its output is {shape}, and its metadata says {list(wanted)}.")
+        return torch.from_numpy(found)
 
 
 def load(file: Path) -> Predictor:
@@ -101,13 +117,21 @@ def load(file: Path) -> Predictor:
     except Exception as error:  # likewise
         raise UserError(f"{file}: onnxruntime cannot read it ({reason(error)}).") from error
     _require_fit(file, session, about.form)
-    return Predictor(about.form, OnnxNetwork(session), about.preprocess)
+    return Predictor(about.form, OnnxNetwork(session, file, about.form.spec), about.preprocess)
 
 
 def _require_fit(file: Path, session: Any, form: InputFormat) -> None:  # noqa: ANN401
-    """Refuse a model that takes other samples than its metadata says."""
+    """Refuse a model that takes other samples, or gives other outputs, than its metadata says."""
     spec = form.spec
     wanted = (TYPES.get(spec.kind, "tensor(float)"), list(spec.input_shape))
     found = [(one.type, list(one.shape[1:])) for one in session.get_inputs()]
     if found != [wanted] or len(session.get_outputs()) != 1:
         raise UserError(f"{file}: its input is {found}, and its metadata says {wanted}.")
+    given, told = list(session.get_outputs()[0].shape[1:]), list(_output_shape(spec))
+    if given != told:
+        raise UserError(f"{file}: each of its outputs is {given}, and its metadata says {told}.")
+
+
+def _output_shape(spec: DataSpec) -> tuple[int, ...]:
+    """Shape of what is said of one sample."""
+    return spec.input_shape if spec.target == "image" else (spec.outputs,)

@@ -43,4 +43,4 @@ def load(file: Path) -> Predictor:
     except (OSError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
         raise UserError(f"{file}: not a safetensors file ({reason(error)}).") from error
     about = About.from_texts(texts, file)
-    return Predictor.of(about.form, network_of(about.checked_config(file), about.form, weights, file))
+    return Predictor.of(about.form, network_of(about.checked_config(file), about.form.spec, weights, file))

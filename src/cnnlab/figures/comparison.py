@@ -8,7 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cnnlab.figures.style import BLUE, GREEN, GREY, TEXT_SIZE, TITLE_SIZE, VERMILION, new_figure, quiet_axes
+from cnnlab.figures.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    TEXT_SIZE,
+    TITLE_SIZE,
+    VERMILION,
+    new_figure,
+    plain,
+    quiet_axes,
+)
 
 # The rest of Okabe and Ito's colours, for more than three lines.
 COLORS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", GREY)
@@ -63,13 +73,13 @@ def compared(
         for position, (label, curve) in enumerate(curves.items()):
             _draw(axes, curve, label, labels.index(label) if shared else position)
         axes.set_title(name, fontsize=TEXT_SIZE, parse_math=False)
-        axes.set_xlabel(xlabel, fontsize=TEXT_SIZE)
+        axes.set_xlabel(xlabel, fontsize=TEXT_SIZE, parse_math=False)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=[1, 2, 5, 10]))
         if not shared:
-            axes.legend(frameon=False, fontsize=TEXT_SIZE - 1, handlelength=3)
+            plain(axes.legend(frameon=False, fontsize=TEXT_SIZE - 1, handlelength=3))
     if shared:
         handles = {line.get_label(): line for axes in all_axes for line in axes.lines}
-        figure.legend(
+        legend = figure.legend(
             [handles[label] for label in labels],
             labels,
             loc="outside lower center",
@@ -78,7 +88,8 @@ def compared(
             fontsize=TEXT_SIZE - 1,
             handlelength=3,
         )
-    all_axes[0].set_ylabel(ylabel, fontsize=TEXT_SIZE)
+        plain(legend)
+    all_axes[0].set_ylabel(ylabel, fontsize=TEXT_SIZE, parse_math=False)
     if title:
         figure.suptitle(title, fontsize=TITLE_SIZE, parse_math=False)
     return figure

@@ -162,7 +162,7 @@ def importance_bars(importances: Mapping[str, Floats], *, label: str, title: str
     axes.axvline(0.0, color="0.4", linewidth=1.0)
     axes.set_yticks(range(len(ordered)), [shorten(name, NAME_LENGTH) for name in ordered], parse_math=False)
     axes.invert_yaxis()
-    axes.set_xlabel(label, fontsize=TEXT_SIZE)
+    axes.set_xlabel(label, fontsize=TEXT_SIZE, parse_math=False)
     if title:
         figure.suptitle(title, fontsize=TITLE_SIZE, parse_math=False)
     return figure
@@ -215,7 +215,8 @@ def map_planes(
         bar = figure.colorbar(drawn, ax=axes, shrink=0.8)
         if named := (names or {}).get(name):
             drawn.set_clim(0, len(named) - 1)
-            bar.set_ticks(range(len(named)), labels=[shorten(one, CHOICE_LENGTH) for one in named])
+            shown = [shorten(one, CHOICE_LENGTH) for one in named]
+            bar.set_ticks(range(len(named)), labels=shown, parse_math=False)
         bar.ax.tick_params(labelsize=TICK_SIZE - 1)
         bar.outline.set_visible(False)
     luminance = luminances(panels[0].images[0])

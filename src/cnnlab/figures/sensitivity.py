@@ -20,6 +20,7 @@ from cnnlab.figures.style import (
     is_logarithmic,
     luminances,
     new_figure,
+    plain,
     quiet_axes,
     readable_on,
     shorten,
@@ -87,7 +88,11 @@ def sensitivity(
         figure.suptitle(title, fontsize=TITLE_SIZE, parse_math=False)
     if any(lines):
         handles, labels = axes.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=TICK_SIZE)
+        plain(
+            figure.legend(
+                handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=TICK_SIZE
+            )
+        )
     return figure
 
 
@@ -164,9 +169,14 @@ def heat_map(
     )
     names = [shorten(f"{value}", NAME_LENGTH) for value in columns]
     crowded = max(map(len, names)) > 8
-    axes.set_xticks(range(len(names)), names, rotation=60 if crowded else 0, fontsize=TICK_SIZE)
+    axes.set_xticks(
+        range(len(names)), names, rotation=60 if crowded else 0, fontsize=TICK_SIZE, parse_math=False
+    )
     axes.set_yticks(
-        range(len(rows)), [shorten(f"{value}", NAME_LENGTH) for value in rows], fontsize=TICK_SIZE
+        range(len(rows)),
+        [shorten(f"{value}", NAME_LENGTH) for value in rows],
+        fontsize=TICK_SIZE,
+        parse_math=False,
     )
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -185,7 +195,7 @@ def heat_map(
     corner = (float(column) - 0.5, float(row) - 0.5)
     axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=VERMILION, linewidth=2.5, clip_on=False))
     bar = figure.colorbar(drawn, ax=axes, pad=0.02)
-    bar.set_label(label, fontsize=TEXT_SIZE)
+    bar.set_label(label, fontsize=TEXT_SIZE, parse_math=False)
     bar.outline.set_visible(False)
     if title:
         figure.suptitle(title, fontsize=TITLE_SIZE, parse_math=False)

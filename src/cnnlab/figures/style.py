@@ -8,6 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba, to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.legend import Legend
 from matplotlib.text import Text
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
@@ -161,6 +162,12 @@ def dark_twin(path: Path) -> Path:
         'figures/residuals_dark.png'
     """
     return path.with_stem(f"{path.stem}_dark")
+
+
+def plain(legend: Legend) -> None:
+    """Take the names in a legend as they are: a dollar sign in them begins no formula."""
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def save_dark_twin(figure: Figure, path: Path) -> Path:

@@ -290,7 +290,7 @@ class NetworkModule(pl.LightningModule):
         if self.schedule is None:
             return optimizer
         steps = self.trainer.estimated_stepping_batches
-        if self.schedule.interval == "step" and math.isinf(steps):
+        if self.schedule.needs_end and math.isinf(steps):
             raise UserError("schedule: this one needs an end; set trainer.max_epochs or trainer.max_steps.")
         scheduler = self.schedule(optimizer, 0 if math.isinf(steps) else int(steps))
         plan: dict[str, Any] = {"scheduler": scheduler, "interval": self.schedule.interval}

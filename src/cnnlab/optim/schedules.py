@@ -19,6 +19,8 @@ class Schedule(Protocol):
     """What the training calls: an optimizer and the number of steps in, a torch scheduler out."""
 
     interval: ClassVar[Interval]
+    needs_end: ClassVar[bool]
+    """Whether its course depends on the number of steps."""
 
     @property
     def monitor(self) -> str | None:
@@ -45,6 +47,7 @@ class Constant:
     """Keep the optimizer's rate."""
 
     interval: ClassVar[Interval] = "epoch"
+    needs_end: ClassVar[bool] = False
     monitor: ClassVar[str | None] = None
 
     def __call__(self, optimizer: Optimizer, total_steps: int) -> LRScheduler:
@@ -74,6 +77,7 @@ class StepHalving:
     """
 
     interval: ClassVar[Interval] = "epoch"
+    needs_end: ClassVar[bool] = False
     monitor: ClassVar[str | None] = None
 
     factor: UpToOne = 0.5
@@ -105,6 +109,7 @@ class TimeDecay:
     """
 
     interval: ClassVar[Interval] = "step"
+    needs_end: ClassVar[bool] = False
     monitor: ClassVar[str | None] = None
 
     decay: NotNegative = 1e-6
@@ -128,6 +133,7 @@ class Cosine:
     """
 
     interval: ClassVar[Interval] = "step"
+    needs_end: ClassVar[bool] = True
     monitor: ClassVar[str | None] = None
 
     warmup_fraction: Share = 0.05
@@ -163,6 +169,7 @@ class OneCycle:
     """
 
     interval: ClassVar[Interval] = "step"
+    needs_end: ClassVar[bool] = True
     monitor: ClassVar[str | None] = None
 
     warmup_fraction: Fraction = 0.3
@@ -196,6 +203,7 @@ class Plateau:
     """
 
     interval: ClassVar[Interval] = "epoch"
+    needs_end: ClassVar[bool] = False
 
     monitor: str = "val/loss"
     mode: Literal["min", "max"] = "min"

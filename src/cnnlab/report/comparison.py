@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from cnnlab.errors import visible
 from cnnlab.files import write_text
 from cnnlab.study.answer import answer
 from cnnlab.study.comparison import TOP, Comparison, Line
@@ -42,7 +43,7 @@ def markdown(comparison: Comparison, title: str) -> str:
 
 def screen(comparison: Comparison) -> str:
     """The five best settings in plain text, and the answer."""
-    rows = table(comparison)
+    rows = [list(map(visible, row)) for row in table(comparison)]
     widths = [max(len(line[i]) for line in rows[: TOP + 1]) for i in range(len(rows[0]))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -50,7 +51,7 @@ def screen(comparison: Comparison) -> str:
     ]
     if rows[TOP + 1 :]:
         lines.append(f"and {len(rows) - TOP - 1} more")
-    return "\n".join([*lines, answer(comparison)])
+    return "\n".join([*lines, *map(visible, answer(comparison).splitlines())])
 
 
 def table(comparison: Comparison) -> list[list[str]]:

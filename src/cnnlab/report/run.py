@@ -31,6 +31,7 @@ def write(folder: Path) -> Path:
     Raises:
         UserError: if this is no run folder, or one of its files cannot be read.
     """
+    RunFolder(folder).require_plain()
     path = folder / REPORT
     write_text(path, run_page(folder))
     return path

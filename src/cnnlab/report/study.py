@@ -34,6 +34,7 @@ def write(comparison: Comparison, folder: Path, again: str | None = None) -> Pat
     Returns:
         The page's file.
     """
+    RunFolder(folder).require_plain()
     path = folder / REPORT
     write_text(path, study_page(comparison, folder, draw(comparison, folder), again))
     return path

@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import ModuleType
@@ -144,25 +145,30 @@ class Search:
         self.states = optuna.trial.TrialState
         self.distributions = {one.key: _distribution(one) for one in space.dimensions}
         self.storage = open_storage(settings, folder)
-        self.study: Study = optuna.create_study(
-            storage=self.storage,
-            study_name=settings.name(folder),
-            direction="minimize" if direction == "min" else "maximize",
-            load_if_exists=True,
-        )
-        self._agree(direction, base)
-        self._queue_again()
+        with _reading(settings, folder):
+            self.study: Study = optuna.create_study(
+                storage=self.storage,
+                study_name=settings.name(folder),
+                direction="minimize" if direction == "min" else "maximize",
+                load_if_exists=True,
+            )
+            self._agree(direction, base)
+            self._queue_again()
 
     def ask(self, count: int) -> list[Trial]:
         """The next trials, fewer than ``count`` where the end is near, none at the end."""
-        known = self.study.get_trials(deepcopy=False)
-        waiting = sum(trial.state == self.states.WAITING for trial in known)
-        count = min(count, waiting + max(0, self.total - len(known)))
-        return sorted((self._ask() for _ in range(count)), key=lambda trial: trial.number)
+        with _reading(self.settings, self.folder):
+            known = self.study.get_trials(deepcopy=False)
+            waiting = sum(trial.state == self.states.WAITING for trial in known)
+            count = min(count, waiting + max(0, self.total - len(known)))
+            return sorted((self._ask() for _ in range(count)), key=lambda trial: trial.number)
 
     def tell(self, trial: Trial, folder: Path | None) -> None:
         """Note what a trial's run folder says; a run that left no finite metric has failed."""
-        result = (RunFolder(folder).result() if folder is not None else None) or {}
+        with _reading(self.settings, self.folder):
+            self._tell(trial, (RunFolder(folder).result() if folder is not None else None) or {})
+
+    def _tell(self, trial: Trial, result: Mapping[str, Any]) -> None:
         value = (result.get("val") or {}).get(str(result.get("followed")).removeprefix("val/"))
         if result.get("status") == "pruned":
             self.study.tell(trial.number, state=self.states.PRUNED)
@@ -235,12 +241,21 @@ def open_storage(settings: SearchSettings, folder: Path) -> "BaseStorage":
     """
     optuna, url = import_optuna(), settings.url(folder)
     arguments = {"connect_args": {"timeout": SECONDS_TO_WAIT}} if url.startswith("sqlite") else {}
-    try:
+    with _reading(settings, folder):
         storage: BaseStorage = optuna.storages.RDBStorage(url, engine_kwargs=arguments)
-    except Exception as error:  # whatever the database's driver raises
-        place = "hydra.sweeper.storage" if settings.storage else str(folder / DATABASE)
-        raise UserError(f"{place}: the storage cannot be opened ({reason(error)}).") from error
     return storage
+
+
+@contextmanager
+def _reading(settings: SearchSettings, folder: Path) -> Iterator[None]:
+    """Say where the trials lie that cannot be read."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # whatever the database's driver raises, or Optuna of what it finds there
+        place = "hydra.sweeper.storage" if settings.storage else str(folder / DATABASE)
+        raise UserError(f"{place}: the trials of the search cannot be read ({reason(error)}).") from error
 
 
 def pruner(settings: SearchSettings) -> Any:  # noqa: ANN401 - Optuna may not be there

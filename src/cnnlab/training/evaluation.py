@@ -62,7 +62,7 @@ def evaluate(run: Path, overrides: Sequence[str] = (), part: PartName = "test") 
     cfg = place.config()
     asked = changed(cfg, overrides, CHANGED)
     form, (weights, _) = place.input_format(), read_weights(place.weights)
-    model = network_of(cfg, form, weights, place.weights)
+    model = network_of(cfg, form.spec, weights, place.weights)
     data: DataModule = make("data", asked.data)
     if form.permutation:
         data.load_state_dict({"permutation": torch.tensor(form.permutation)})

@@ -3,22 +3,22 @@
 import contextlib
 import csv
 import json
+import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import filelock
-import yaml  # type: ignore[import-untyped]
 from lightning_utilities.core.rank_zero import rank_zero_only
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from cnnlab.config.check import check
 from cnnlab.data.input_format import InputFormat
 from cnnlab.errors import UserError, reason
 from cnnlab.files import write_text
+from cnnlab.training.config_text import checked_config, parsed_yaml, plain_text
 from cnnlab.training.metrics_csv import as_columns, read_rows
 
 CONFIG, OVERRIDES, RESULT, DATA = "config.yaml", "overrides.yaml", "result.json", "data.json"
@@ -26,6 +26,13 @@ LOCK, TENSORBOARD = ".lock", "tensorboard"
 CHECKPOINTS, BEST, LAST, PREVIOUS = "checkpoints", "best.ckpt", "last.ckpt", "previous.ckpt"
 PREDICTIONS, METRICS, FIGURES = "predictions.h5", "metrics.csv", "figures"
 REPORT = "report.html"
+LOG, SCREEN = "cnnlab.log", "screen.log"
+# Whatever a run or a study writes, or Hydra for it, by its name in the folder.
+_FILES = (
+    *(CONFIG, OVERRIDES, RESULT, DATA, LOCK, PREDICTIONS, METRICS, REPORT, LOG, SCREEN),
+    *("search.db", "multirun.yaml", ".failures"),
+)
+_FOLDERS = (CHECKPOINTS, TENSORBOARD, FIGURES)
 
 
 @dataclass(frozen=True)
@@ -85,9 +92,10 @@ class RunFolder:
         """Make the folder, and keep other processes from training in it.
 
         Raises:
-            UserError: if another process does so already.
+            UserError: if another process does so already, or a part of the folder leads out of it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
+        self.require_plain()
         if getattr(rank_zero_only, "rank", 0) != 0:  # of several processes of one run the first holds it
             yield
             return
@@ -100,6 +108,28 @@ class RunFolder:
             yield
         finally:
             lock.release()
+
+    def require_plain(self) -> None:
+        """Refuse to write into a folder of which a part leads elsewhere: a stranger's may hold links.
+
+        Raises:
+            UserError: if something that is written there is a link, or neither a file nor a folder.
+        """
+        jobs = self.path.glob("[0-9]*_*")  # of a study
+        below = (
+            Path(folder) / name
+            for part in _FOLDERS
+            for folder, folders, files in os.walk(self.path / part)
+            for name in (*folders, *files)
+        )
+        tops = (self.path / name for name in (*_FILES, *_FOLDERS))
+        for path in (*tops, *jobs, *below):
+            mode = path.lstat().st_mode if os.path.lexists(path) else stat.S_IFREG
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                what = "a link" if stat.S_ISLNK(mode) else "neither a file nor a folder"
+                raise UserError(f"{path}: it is {what}; nothing is written into such a run folder.")
+            if path.name in _FILES and path.parent == self.path and stat.S_ISDIR(mode):
+                raise UserError(f"{path}: it is a folder, where a file is to be written.")
 
     def write_config(self, cfg: DictConfig, told: Sequence[str]) -> None:
         """Keep the config as composed, with every interpolation resolved, and what was typed."""
@@ -164,7 +194,7 @@ class RunFolder:
         """
         path = self.path / DATA
         try:
-            return InputFormat.from_json(path.read_bytes())
+            return InputFormat.from_json(plain_text(path))
         except FileNotFoundError as error:
             raise UserError(
                 f"{self.path}: the run has no {DATA}; it ended before its data was read."
@@ -187,7 +217,7 @@ class RunFolder:
         """
         path = self.path / RESULT
         try:
-            found = json.loads(_text(path))
+            found = json.loads(plain_text(path))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:
@@ -216,7 +246,7 @@ class RunFolder:
     def _yaml(self, name: str) -> Any:  # noqa: ANN401 - a mapping or a list
         path = self.path / name
         try:
-            return parsed_yaml(_text(path), path)
+            return parsed_yaml(plain_text(path), path)
         except FileNotFoundError as error:
             raise UserError(f"{self.path}: not a run folder, it has no {name}.") from error
         except (OSError, ValueError) as error:
@@ -231,6 +261,17 @@ def _there(read: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
         return None
 
 
+def folder_of_figures(run: Path, asked: Path | None) -> Path:
+    """Where figures of a run are to be written: where it was asked for, else into the run folder.
+
+    Raises:
+        UserError: if a part of the run folder leads out of it.
+    """
+    if asked is None:
+        RunFolder(run).require_plain()
+    return asked or run / FIGURES
+
+
 def file_name(figure: str) -> str:
     """Name of the file of a figure.
 
@@ -241,54 +282,4 @@ def file_name(figure: str) -> str:
     return f"{figure.replace(' ', '_')}.png"
 
 
-def parsed_yaml(text: str, where: Path) -> Any:  # noqa: ANN401 - a mapping or a list
-    """Read the YAML of a run, which holds no interpolation.
-
-    Raises:
-        UserError: that names the file, if it cannot be read.
-    """
-    try:
-        # An alias can stand for more than memory holds, and a tag for a call.
-        if any(isinstance(token, _REFUSED_TOKENS) for token in yaml.scan(text)):
-            raise UserError(f"{where}: a run's config holds no aliases and no tags (&, *, !).")
-        found = OmegaConf.create(text)
-        # A resolved config has none, and a stranger's could ask for what is none of his business.
-        plain = OmegaConf.to_container(found, resolve=False)
-        if "${" in json.dumps(plain, ensure_ascii=False, default=str):
-            raise UserError(f"{where}: a run's config holds no interpolation (${{...}}).")
-        return found
-    except _UNREADABLE as error:
-        raise UserError(f"{where}: cannot be read ({reason(error)}).") from error
-
-
-def checked_config(cfg: object, where: Path) -> DictConfig:
-    """Check a run's config as one that was typed is.
-
-    Raises:
-        UserError: if it is none, or holds what cnnlab would not call.
-    """
-    if not isinstance(cfg, DictConfig):
-        raise UserError(f"{where}: not the config of a run.")
-    check(cfg)
-    return cfg
-
-
 _WITHOUT_RESULT = ("failed", "pruned")
-_LARGEST = 1 << 20  # bytes; a config of ours has some thousands, and YAML is slow
-_REFUSED_TOKENS = (yaml.AliasToken, yaml.AnchorToken, yaml.TagToken)
-# What YAML and OmegaConf raise for rubbish.
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    TypeError,
-    AssertionError,
-    RecursionError,
-    yaml.YAMLError,
-    OmegaConfBaseException,
-)
-
-
-def _text(path: Path) -> str:
-    if path.stat().st_size > _LARGEST:
-        raise ValueError(f"it has more than {_LARGEST} bytes")
-    return path.read_text(encoding="utf-8")

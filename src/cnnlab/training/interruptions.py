@@ -92,5 +92,13 @@ def explained(trainer: pl.Trainer) -> Iterator[None]:
         if trainer.received_sigterm:
             raise SystemExit(TERMINATED) from error
         raise
+    except ValueError as error:
+        # How many batches there are is known when the data is; Lightning says so in an error of Python's.
+        if "val_check_interval" not in str(error):
+            raise
+        raise UserError(
+            f"trainer.val_check_interval={trainer.val_check_interval}: an epoch has"
+            f" {trainer.num_training_batches} batches; allowed is at most that, or a share of them up to 1.0."
+        ) from error
     except MisconfigurationException as error:
         raise UserError(f"trainer: {reason(error)}") from error

@@ -31,8 +31,10 @@ def read_rows(path: Path) -> list[Row]:
 
     Raises:
         OSError: if there is no such file.
-        ValueError: if something in it is no number.
+        ValueError: if something in it is no number, or it is no plain file.
     """
+    if path.exists() and not path.is_file():
+        raise ValueError("it is not a plain file")
     with path.open(encoding="utf-8", newline="") as file:
         return [
             {name: _number(value) for name, value in row.items() if value} for row in csv.DictReader(file)
