@@ -118,9 +118,7 @@ def darken(figure: Figure) -> None:
         ((0.09, 0.1, 0.12, 1.0), (0.92, 0.92, 0.92, 1.0))
     """
     in_cells = {text for axes in figure.axes if axes.images for text in axes.texts if axes.axison}
-    texts = (artist for artist in figure.findobj(Text) if isinstance(artist, Text))
-    boxes = [box for text in texts if (box := text.get_bbox_patch()) is not None]
-    for artist in [*figure.findobj(), *boxes]:
+    for artist in figure.findobj():
         if artist in in_cells:
             continue  # its colour was chosen for the cell that it stands in
         for getter, setter in _COLOURED:
@@ -129,6 +127,9 @@ def darken(figure: Figure) -> None:
                 if len(before):
                     after = np.array([_in_dark(color) for color in before])
                     getattr(artist, setter)(tuple(after[0].tolist()) if len(after) == 1 else after)
+        box = artist.get_bbox_patch() if isinstance(artist, Text) else None
+        if box is not None:  # no child of its text; its edge is not drawn
+            box.set_facecolor(tuple(_in_dark(np.array(box.get_facecolor())).tolist()))
 
 
 _COLOURED = (

@@ -187,8 +187,9 @@ def by_repetition(
     def averaged(one: Mapping[object, float]) -> dict[object, float]:
         found: dict[object, list[float]] = {}
         for pair, value in one.items():
-            whole = isinstance(pair, tuple) and len(pair) == len(group.paired_by)
-            key = tuple(pair[place] for place in places) if whole and isinstance(pair, tuple) else pair
+            # That of a repetition of a repetition holds its folder, too, and stands for itself.
+            plain = isinstance(pair, tuple) and all(isinstance(part, str) for part in pair)
+            key = tuple(pair[place] for place in places) if plain and isinstance(pair, tuple) else pair
             found.setdefault(key, []).append(value)
         return {key: statistics.fmean(values) for key, values in found.items()}
 
