@@ -90,7 +90,7 @@ def notes(comparison: Comparison) -> str:
         str(line.to_best.test) for line in comparison.lines if line.to_best and line.to_best.test
     )
     return NOTES.format(
-        counted=" and ".join(comparison.counted) or "one run each",
+        counted=" and ".join([*comparison.counted, *comparison.pooled]) or "one run each",
         first=comparison.first.name,
         quantity=comparison.quantity.replace("_", " "),
         test="a " + " or ".join(tests)

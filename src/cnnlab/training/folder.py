@@ -237,7 +237,10 @@ class RunFolder:
         """
         path = self.path / METRICS
         try:
-            return as_columns(read_rows(path))
+            found = as_columns(read_rows(path))
+            if found and "epoch" not in found:
+                raise ValueError("there is no column epoch")
+            return found
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, csv.Error) as error:
