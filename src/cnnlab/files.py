@@ -7,7 +7,7 @@ import math
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
@@ -45,6 +45,19 @@ def replacing(path: Path, before: Path | None = None) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def unused(path: Path, taken: Collection[Path]) -> Path:
+    """A path that is not taken: this one, or the first free number behind its name.
+
+    Examples:
+        >>> unused(Path("a/0.png"), {Path("a/0.png"), Path("a/0-2.png")}).as_posix()
+        'a/0-3.png'
+    """
+    found, number = path, 2
+    while found in taken:
+        found, number = path.with_stem(f"{path.stem}-{number}"), number + 1
+    return found
 
 
 def require_folder(key: str, path: Path) -> None:

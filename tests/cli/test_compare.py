@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from cnnlab.config.compose import compose
@@ -51,6 +53,42 @@ def test_a_mistake_is_one_sentence(cnnlab, tmp_path, words, said):
     code, out, err = cnnlab("compare", *words)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert said in err
+
+
+DAMAGES = {
+    "seconds": "long",
+    "val": [1],
+    "test": {"accuracy": "good"},
+    "parameters": "many",
+    "followed": 3,
+}
+
+
+@pytest.mark.parametrize("verb", ["compare", "report"])
+@pytest.mark.parametrize("key", DAMAGES)
+@pytest.mark.usefixtures("runs")
+def test_a_damaged_result_is_one_sentence(cnnlab, tmp_path, key, verb):
+    path = tmp_path / "a" / RESULT
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: DAMAGES[key]}))
+    code, out, err = cnnlab(verb, str(tmp_path))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"{path}: not the result of a run ({key}" in err
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_result_of_before_may_lack_what_was_added_since(cnnlab, tmp_path):
+    path = tmp_path / "a" / RESULT
+    known = json.loads(path.read_text())
+    path.write_text(json.dumps({key: known[key] for key in ("status", "val", "test", "followed")}))
+    assert cnnlab("compare", "a", "b")[0] == 0
+
+
+@pytest.mark.usefixtures("runs")
+def test_metrics_without_epochs_are_one_sentence(cnnlab, tmp_path):
+    (tmp_path / "a" / "metrics.csv").write_text("val/loss\n0.5\n0.4\n")
+    code, out, err = cnnlab("report", str(tmp_path))
+    assert (code, out) == (2, "")
+    assert err == f"cnnlab: {tmp_path}/a/metrics.csv: not the metrics of a run (there is no column epoch).\n"
 
 
 @pytest.mark.usefixtures("runs")

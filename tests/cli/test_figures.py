@@ -1,12 +1,15 @@
 """``figures``, ``explain`` and ``lr``, as they are typed."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from cnnlab.config.compose import compose
+from cnnlab.training.folder import RunFolder
 from cnnlab.training.run import run
 
 WORDS = ["data=digits", "data.size=8", "model=convnet", "model.features=[4,P]", "model.classifier=[]"]
@@ -86,6 +89,36 @@ def test_images_are_explained(cnnlab, trained, tmp_path):
     assert "text.png: cannot be read as a picture" in err
     assert out.split() == ["x/explained_test_0.png", "x/explained_test_7.png", "x/explained_white.png"]
     assert stems(tmp_path / "x") == {"explained_test_0", "explained_test_7", "explained_white"}
+
+
+def test_files_of_one_name_get_pictures_of_their_own(cnnlab, trained, tmp_path):
+    pytest.importorskip("captum")
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        Image.new("L", (8, 8), ord(folder)).save(tmp_path / folder / "0.png")
+    code, out, _ = cnnlab("explain", str(trained), "a/0.png", "b/0.png", "--to", "x")
+    assert code == 0
+    assert out.split() == ["x/explained_0.png", "x/explained_0-2.png"]
+    assert stems(tmp_path / "x") == {"explained_0", "explained_0-2"}
+
+
+def test_a_file_is_explained_with_the_pixels_where_predict_puts_them(cnnlab, trained, tmp_path, monkeypatch):
+    """A network whose pixels were reversed sees a file turned by half a circle."""
+    pytest.importorskip("captum")
+    shutil.copytree(trained, tmp_path / "run")
+    place = RunFolder(tmp_path / "run")
+    place.write_input_format(replace(place.input_format(), permutation=tuple(reversed(range(64)))))
+    image = np.random.default_rng(0).integers(0, 256, (8, 8), np.uint8)
+    Image.fromarray(image).save(tmp_path / "image.png")
+    drawn = []
+    monkeypatch.setattr(
+        "cnnlab.figures.explanations.explanation", lambda *a, **k: drawn.append(a) or Figure()
+    )
+    assert cnnlab("explain", "run", "image.png", "--to", "x")[0] == 0
+    ((shown, explained),) = drawn
+    np.testing.assert_array_equal(shown.squeeze(), np.rot90(image, 2))
+    likeliest, _, _ = cnnlab("predict", "run", "image.png", "--top", "1")[1].partition(": ")[2].partition(" ")
+    assert next(iter(explained)).startswith(f"{likeliest}, ")
 
 
 def test_a_rate_is_suggested_and_nothing_overwritten(cnnlab, tmp_path):

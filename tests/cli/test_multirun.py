@@ -176,3 +176,31 @@ def test_an_experiment_varies_what_its_file_says_and_only_with_m(cnnlab, own_con
     assert told == ["experiment=mine", *SMALL, "seed=3", "hydra.sweep.dir=study"]
     assert cnnlab(*words, "hydra.run.dir=run")[::2] == (0, "")
     assert (tmp_path / "run" / "result.json").exists()
+
+
+def test_another_command_in_the_same_folder_is_refused(cnnlab, tmp_path):
+    study = ("-m", "data.size=8", "trainer=cpu", "logger=none", "hydra.sweep.dir=s", "trainer.max_epochs=1")
+    assert cnnlab(*study, "model=linear", "seed=1,2")[0] == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "s").glob("*.*") if path.is_file()}
+    for words in (
+        ["model=linear", "seed=2,3"],
+        ["model=linear", "seed=1,2", "optimizer.lr=0.5"],
+        ["seed=1,2"],
+    ):
+        code, _, err = cnnlab(*study, *words)
+        assert (code, err.count("\n")) == (2, 1)
+        assert err.startswith("cnnlab: hydra.sweep.dir=s: ")
+        assert "is of another command; the same one goes on" in err
+    assert {path: path.read_bytes() for path in (tmp_path / "s").glob("*.*") if path.is_file()} == before
+
+
+def test_more_values_go_on_with_a_study(cnnlab, tmp_path):
+    study = ("-m", "data.size=8", "trainer=cpu", "logger=none", "hydra.sweep.dir=s", "trainer.max_epochs=1")
+    assert cnnlab(*study, "model=linear", "optimizer.lr=0.1,0.2")[0] == 0
+    prints = {run["weights_fingerprint"] for run in results(tmp_path / "s").values()}
+    code, out, err = cnnlab(*study, "model=linear,mlp", "optimizer.lr=0.3,0.2,0.1")
+    assert (code, err) == (0, "")
+    assert out.count("finished before") == 2
+    assert len(results(tmp_path / "s")) == 6
+    assert prints < {run["weights_fingerprint"] for run in results(tmp_path / "s").values()}
+    assert len((tmp_path / "s" / "study.csv").read_text().splitlines()) == 7

@@ -158,6 +158,7 @@ def test_compare_opens_a_page(study, cnnlab, monkeypatch, tmp_path):
     (page,) = tmp_path.glob("outputs/*/*_compare/report.html")
     assert opened == [page.as_uri()]
     assert "optimizer.lr" in Page(page).text
+    assert shlex.split(command_of(page)) == ["python", "-m", "cnnlab", "compare", str(study), "--open"]
 
 
 @pytest.mark.parametrize(

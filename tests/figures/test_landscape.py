@@ -47,3 +47,9 @@ def test_what_does_not_fit_is_told() -> None:
         importance_bars({}, label="x")
     with pytest.raises(ValueError, match="planes of one shape"):
         map_planes({"result": np.zeros((2, 2))}, np.zeros((3, 3), int), label="x")
+
+
+def test_counts_are_black_on_bright_cells_and_white_on_dark_ones() -> None:
+    planes = {"result": np.array([[0.0, 1.0]])}  # viridis from purple to yellow
+    figure = map_planes(planes, np.array([[2, 3]]), label="accuracy (%)")
+    assert [text.get_color() for text in figure.axes[0].texts] == ["white", "#000000"]

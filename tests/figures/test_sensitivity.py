@@ -53,3 +53,12 @@ def test_nothing_to_draw_is_told() -> None:
         sensitivity({"": {1: []}}, **NAMED)
     with pytest.raises(ValueError, match="no result"):
         heat_map([1], [1], np.array([[np.nan]]), label="x", **NAMED)
+
+
+def test_names_have_marks_and_no_line() -> None:
+    lines = {"wide": {"relu": [1.0], "elu": [2.0]}, "narrow": {"relu": [3.0], "elu": [4.0]}}
+    drawn = [container[0] for container in sensitivity(lines, **NAMED).axes[0].containers]
+    assert {line.get_linestyle() for line in drawn} == {"None"}
+    places = np.array([line.get_xdata() for line in drawn], np.float64)
+    assert (np.diff(places, axis=0) > 0).all()  # beside each other
+    assert np.rint(places).tolist() == [[0, 1], [0, 1]]

@@ -12,7 +12,7 @@ from cnnlab.figures.confusion import confusion_matrix
 from cnnlab.figures.curves import learning_curves
 from cnnlab.figures.landscape import importance_bars, map_planes, parallel_coordinates
 from cnnlab.figures.sensitivity import heat_map, sensitivity
-from cnnlab.figures.style import darken, new_figure, pixels, save
+from cnnlab.figures.style import darken, is_logarithmic, new_figure, pixels, readable_on, save
 
 
 def test_save_writes_a_png_of_the_figures_size_and_nothing_else(tmp_path: Path) -> None:
@@ -101,6 +101,46 @@ def test_a_dark_page_leaves_the_cells_as_they_are() -> None:
     darken(figure)
     assert [text.get_color() for text in figure.axes[0].texts] == before
     assert luminance(to_rgb(figure.axes[0].get_xticklabels()[0].get_color())) > 0.5
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_texts_stand_out_from_their_boxes_and_the_best_run_from_the_page(dark: bool) -> None:
+    settings = {"units": [16.0, 32.0, 64.0], "activation": ["relu", "relu", "elu"]}
+    figure = parallel_coordinates(settings, [0.5, 0.6, 0.9], label="accuracy")
+    if dark:
+        darken(figure)
+    page = to_rgb(figure.get_facecolor())
+    axes = figure.axes[0]
+    for text in axes.texts:
+        box = text.get_bbox_patch()
+        assert box is not None
+        assert contrast(to_rgb(text.get_color()), to_rgb(box.get_facecolor())) > 7
+    *others, best = [line for line in axes.lines if len(np.asarray(line.get_xdata())) == 3]
+    seen = [contrast(to_rgb(line.get_color()), page) for line in (*others, best)]
+    assert seen[0] < seen[1]
+    assert seen[-1] > 4.5
+
+
+def test_a_text_in_a_cell_stands_out_whatever_the_colour_of_the_cell() -> None:
+    for grey in np.linspace(0, 1, 11):
+        assert contrast(to_rgb(readable_on(grey)), (grey, grey, grey)) > 4.5
+
+
+@pytest.mark.parametrize(
+    ("values", "logarithmic"),
+    [
+        ([1e-4, 1e-3, 1e-2, 1e-1], True),
+        ([1e-3, 1.0], True),
+        (np.random.default_rng(0).uniform(0, 0.5, 30), False),
+        (10 ** np.random.default_rng(0).uniform(-4, -1, 30), True),
+        ([0.0, 1e-3, 1.0], False),
+        ([1, 2, 3], False),
+    ],
+)
+def test_an_axis_is_logarithmic_where_values_lie_evenly_by_their_logarithm(
+    values: list[float], logarithmic: bool
+) -> None:
+    assert is_logarithmic(values) == logarithmic
 
 
 def test_a_text_with_dollar_signs_is_no_formula() -> None:

@@ -2,11 +2,14 @@
 
 import csv
 import io
+import sys
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cnnlab.report.comparison import as_csv, markdown, screen, write
+from cnnlab.report.study import write as write_page
 from cnnlab.report.study_pictures import draw, study_figures
 from cnnlab.study.comparison import compare
 from cnnlab.training.loggers import as_csv as metrics_csv
@@ -125,3 +128,48 @@ def test_curves_are_drawn_with_a_band_and_saved(study, tmp_path: Path):
 
 def test_a_study_without_a_finished_run_draws_nothing(left):
     assert study_figures(compare([left("0", [], status="failed")])) == {}
+
+
+def test_the_watched_test_and_the_loss_are_drawn_too(study):
+    for run in study:
+        parts = {"train": 0.5, "val": 0.4, "watched_test": 0.3}
+        rows = [
+            {"epoch": e}
+            | {f"{part}/{name}": value / e for part, value in parts.items() for name in ("accuracy", "loss")}
+            for e in (1, 2)
+        ]
+        (run.folder / "metrics.csv").write_text(metrics_csv(rows))
+    figures = study_figures(compare(study))
+    titles = ["train", "validation", "test (watched)"]
+    assert [axes.get_title() for axes in figures["learning curves"].axes] == titles
+    assert [axes.get_title() for axes in figures["loss curves"].axes] == titles
+    assert figures["loss curves"].axes[0].get_ylabel() == "loss"
+
+
+def test_figures_are_images_in_tensorboard_where_the_runs_are(study, tmp_path):
+    draw(compare(study), tmp_path)
+    assert not (tmp_path / "tensorboard").exists()
+    (study[0].folder / "tensorboard").mkdir()
+    for _ in range(2):  # in place of what was there
+        draw(compare(study), tmp_path)
+    assert len(list((tmp_path / "tensorboard").iterdir())) == 1
+    found = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert found.Tags()["images"] == ["sensitivity"]
+    assert found.Images("sensitivity")[0].encoded_image_string.startswith(b"\x89PNG")
+
+
+def test_without_minisom_the_page_names_the_extra_and_the_old_map_goes(left, tmp_path, monkeypatch):
+    runs = [
+        left(f"{lr}{size}{l2}", [f"optimizer.lr={lr}", f"model.l2={l2}", f"data.size={size}"], val=lr)
+        for size in (8, 16)
+        for l2 in (0.0, 0.5)
+        for lr in (0.1, 0.2, 0.3)
+    ]
+    old = [tmp_path / "figures" / f"self_organising_map{dark}.png" for dark in ("", "_dark")]
+    old[0].parent.mkdir()
+    for path in old:
+        path.write_bytes(b"old")
+    monkeypatch.setitem(sys.modules, "minisom", None)
+    page = write_page(compare(runs), tmp_path).read_text()
+    assert "minisom is not installed; pip install &#x27;cnnlab[studies]&#x27; installs it" in page
+    assert not any(path.exists() for path in old)

@@ -1,6 +1,7 @@
 import statistics
 
 import pytest
+from scipy import stats
 
 from cnnlab.study.answer import answer
 from cnnlab.study.comparison import compare
@@ -124,3 +125,39 @@ def test_the_answer_of_one_setting_is_its_figure(left):
 def test_without_a_finished_run_there_is_no_answer(left):
     runs = [left(f"{seed}", [f"seed={seed}"], status="failed") for seed in SEEDS]
     assert answer(compare(runs)) == "No run came to its end."
+
+
+@pytest.fixture
+def crossed(left):
+    """Two networks by two penalties by three seeds: the seeds' differences are 0.02, 0.04 and 0.09."""
+    differences = (0.02, 0.04, 0.09)
+    return [
+        left(
+            f"{model}{l2}{seed}",
+            [f"model={model}", f"model.l2={l2}", f"seed={seed}"],
+            val=0.5 + (model == "mlp") * 0.1,
+            test=0.5 + l2 / 10 + (model == "mlp") * (differences[seed] + (0.01 if l2 else -0.01)),
+        )
+        for model in ("logistic", "mlp")
+        for l2 in (0.0, 0.5)
+        for seed in SEEDS
+    ]
+
+
+def test_a_seed_counts_once_where_other_settings_are_put_together(crossed):
+    found = compare(crossed, ["model"])
+    expected = stats.ttest_rel([0.02, 0.04, 0.09], [0.0, 0.0, 0.0])
+    difference = found.lines[1].to_best
+    assert (difference.count, difference.test) == (3, "paired t-test")
+    assert difference.mean == pytest.approx(-0.05)
+    assert difference.p == pytest.approx(expected.pvalue)
+    said = answer(found)
+    assert "over 6 runs (3 seeds x 2 of l2)" in said
+    assert "paired t-test over 3 seeds" in said
+
+
+def test_what_names_the_lines_is_not_averaged_over(crossed):
+    found = compare(crossed, ["seed"])
+    assert (found.counted, len(found.lines)) == ((), 3)
+    assert "over 4 runs (2 of model x 2 of l2)" in answer(found)
+    assert "paired t-test over 4 pairs of runs" in answer(found)

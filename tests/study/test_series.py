@@ -31,8 +31,8 @@ def test_results_are_gathered_by_the_values_of_a_setting(grid):
 
 def test_a_grid_holds_means_and_deviations_with_numbers_in_their_order(grid):
     rows, columns, mean, sd = as_grid(by_values(grid, ["optimizer.lr", "model.hidden"], "val"))
-    assert (rows, columns) == ([0.01, 0.1], ["[16]", "[8]"])
-    np.testing.assert_allclose(mean, [[17.9, 18.7]] * 2)
+    assert (rows, columns) == ([0.01, 0.1], ["[8]", "[16]"])  # as listed, not as they came out
+    np.testing.assert_allclose(mean, [[18.7, 17.9]] * 2)
     np.testing.assert_allclose(sd, np.std([0.0, 1.0], ddof=1))
 
 

@@ -25,6 +25,7 @@ def main(words: Sequence[str]) -> int:
 
     from cnnlab.cli.study import published
     from cnnlab.report.comparison import screen
+    from cnnlab.report.settings import typed
     from cnnlab.study.comparison import compare
     from cnnlab.study.runs import StudyRun, find_runs
     from cnnlab.training.folder import REPORT
@@ -41,7 +42,7 @@ def main(words: Sequence[str]) -> int:
         print(screen(compare(every, arguments.by)))
         return 0
     folder = Path("outputs") / f"{datetime.now():%Y-%m-%d/%H-%M-%S-%f}_compare"
-    print(screen(published(every, folder, arguments.by)))
+    print(screen(published(every, folder, arguments.by, typed("compare", *words))))
     print(f"folder: {folder}")
     webbrowser.open((folder / REPORT).absolute().as_uri())
     return 0

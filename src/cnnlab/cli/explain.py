@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cnnlab.cli.arguments import Arguments
 from cnnlab.cli.figures import with_picture_flags, write
-from cnnlab.errors import UserError, reason
+from cnnlab.errors import UserError
 from cnnlab.extras import extra
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from cnnlab.data.datamodule import DataModule
+    from cnnlab.data.input_format import InputFormat
     from cnnlab.models.module import NetworkModule
 
 USAGE = "explain RUN FILE ... or explain RUN --test N ..., with [--to FOLDER] [--dark]"
@@ -50,7 +51,8 @@ def main(words: Sequence[str]) -> int:
     run, *files = map(Path, arguments.words)
     extra("captum.attr", "explain")
 
-    from cnnlab.training.folder import file_name, folder_of_figures
+    from cnnlab.files import unused
+    from cnnlab.training.folder import RunFolder, file_name, folder_of_figures
     from cnnlab.training.restored import restore
 
     folder = folder_of_figures(run, arguments.to)
@@ -58,9 +60,12 @@ def main(words: Sequence[str]) -> int:
     if data.spec.kind != "image" or data.spec.target != "classes":
         raise UserError(f"explain {run}: only a network that tells classes of images can be explained.")
     of_the_test = list(_of_the_test(data, arguments.test))
-    readable = list(_of_files(data.spec.input_shape, files))
+    readable = list(_of_files(RunFolder(run).input_format(), files)) if files else []
+    written: set[Path] = set()
     for asked in [*of_the_test, *readable]:
-        write(_figure(model, asked), folder / file_name(f"explained {asked.name}"), dark=arguments.dark)
+        path = unused(folder / file_name(f"explained {asked.name}"), written)
+        write(_figure(model, asked), path, dark=arguments.dark)
+        written.add(path)
     return MISTAKE if len(readable) < len(files) else 0
 
 
@@ -97,20 +102,22 @@ def _of_the_test(data: "DataModule", positions: Sequence[int]) -> Iterator[Asked
         yield Asked(f"test {position}", raw, data.spec.class_names[int(label)])
 
 
-def _of_files(shape: tuple[int, ...], paths: Sequence[Path]) -> Iterator[Asked]:
-    """Pictures in files, at the network's size; one that cannot be read is named and left out."""
+def _of_files(form: "InputFormat", paths: Sequence[Path]) -> Iterator[Asked]:
+    """Pictures in files, as ``predict`` gives them to the network; one that it refuses is named."""
     import torch
 
-    from cnnlab.data.decoding import decode
+    from cnnlab.data.raw_inputs import read_file
+    from cnnlab.export.predictor import reordered
 
-    channels, height, width = shape
     for path in paths:
         try:
-            pixels = decode(path, (height, width), channels)
-        except Exception as error:  # PIL's decoders raise nearly anything for a damaged file
-            print(f"cnnlab: {path}: cannot be read as a picture ({reason(error)}).", file=sys.stderr)
+            raw = read_file(form, path).inputs
+        except UserError as error:
+            print(f"cnnlab: {error}", file=sys.stderr)
             continue
-        yield Asked(path.stem, torch.tensor(pixels).permute(2, 0, 1))
+        if form.permutation:
+            raw = reordered(raw, torch.tensor(form.permutation))
+        yield Asked(path.stem, raw[0])
 
 
 def _figure(model: "NetworkModule", asked: Asked) -> "Figure":

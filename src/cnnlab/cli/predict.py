@@ -187,14 +187,11 @@ def _keep_images(predictor: "Predictor", answers: Iterator[Answer], arguments: a
     """Write each image that the network gives, and print where; return how many there are."""
     from PIL import Image
 
-    from cnnlab.files import replacing
+    from cnnlab.files import replacing, unused
 
     written: dict[Path, str] = {}
     for answer in answers:
-        path = arguments.folder / f"{Path(answer.file).stem}.png"
-        number = 2
-        while path in written:
-            path, number = arguments.folder / f"{Path(answer.file).stem}-{number}.png", number + 1
+        path = unused(arguments.folder / f"{Path(answer.file).stem}.png", written)
         if path.exists() and path.samefile(answer.file):
             raise UserError(f"{path}: it is the picture itself; --folder FOLDER chooses where the others go.")
         pixels = (answer.outputs * 255).round().astype("uint8").transpose(1, 2, 0)

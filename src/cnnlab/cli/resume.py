@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from cnnlab.cli.isolation import isolated
 from cnnlab.config.changed import changes
 from cnnlab.config.compose import compose
-from cnnlab.errors import UserError, did_you_mean, reason
+from cnnlab.errors import UserError, did_you_mean, reason, visible
 
 if TYPE_CHECKING:
     from cnnlab.training.folder import RunFolder
@@ -54,7 +54,7 @@ def main(words: Sequence[str]) -> int:
         place.require_plain()
         cfg = _changed(place.config(), asked)
         if (said := _finished(place, asked)) is not None:
-            print(said)
+            print(visible(said))
             return 0
         start = _start(place, cfg)
         told = [old for old in place.overrides() if old.partition("=")[0] not in asked]

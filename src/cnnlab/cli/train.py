@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from cnnlab.cli.isolation import isolated
 from cnnlab.cli.job import Task
-from cnnlab.cli.study import held, keep_command, study_folder, sum_up, told_folder
+from cnnlab.cli.study import held, keep_command, study_folder, sum_up, take_up, told_folder
 from cnnlab.config import conf
 from cnnlab.config.compose import CONFIG_NAME, REFUSALS, compose, expand
 from cnnlab.config.explain import explain
@@ -64,6 +64,8 @@ def _study(
     """Run all jobs in the study's folder, then sum them up and say what failed."""
     folder = study_folder(jobs[0])
     with held(folder), _stopped_as_a_whole(folder):
+        search = is_search(launch.overrides)
+        take_up(folder, arguments.overrides, jobs, naming(jobs), search=search)
         task = Task(number_of_jobs(launch.overrides, jobs), failures=folder / FAILURES)
         keep_command(folder, arguments.overrides)
         try:
@@ -76,7 +78,7 @@ def _study(
     for failure in failures:
         print(f"cnnlab: {failure}", file=sys.stderr)
     # A search learns from its failures, too.
-    return 1 if failures and not (finished and is_search(arguments.overrides)) else 0
+    return 1 if failures and not (finished and search) else 0
 
 
 @contextmanager

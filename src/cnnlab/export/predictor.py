@@ -18,6 +18,11 @@ AT_ONCE_NUMBERS = 1 << 21  # of the inputs of one batch, which bounds the memory
 LARGEST_BATCH = 512
 
 
+def reordered(raw: Tensor, permutation: Tensor) -> Tensor:
+    """Put the pixels of images ``(n, channels, height, width)`` in an order, int64 ``(height * width,)``."""
+    return raw.flatten(2).index_select(2, permutation).reshape(raw.shape)
+
+
 class RawNetwork(nn.Module):
     """A network from raw samples to what it says in the units of the targets: what an ONNX file holds.
 
@@ -38,7 +43,7 @@ class RawNetwork(nn.Module):
     def forward(self, raw: Tensor) -> Tensor:
         """Probabilities ``(n, classes)``, values ``(n, outputs)`` or brightness of pixels, of a raw batch."""
         if self.permutation is not None:
-            raw = raw.flatten(2).index_select(2, self.permutation).reshape(raw.shape)
+            raw = reordered(raw, self.permutation)
         outputs = self.module.network(self.module.preprocess(raw))
         return self.module.objective.outputs_for_users(outputs)
 

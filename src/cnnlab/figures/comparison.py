@@ -26,6 +26,7 @@ DASHES = ("-", "--", ":", "-.")
 # Five to four dashes: twenty lines are told apart without their colours.
 MARKERS = ("o", "s", "^", "D", "v")
 MARKS_ON_LONG_CURVES = 8
+LETTERS_PER_INCH, LEGEND_LINE = 13, 0.22
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,34 @@ def compared(
         >>> [axes.get_title() for axes in figure.axes]
         ['the row itself']
     """
-    figure = new_figure(1.0 + 4.5 * len(panels), 3.6)
+    labels = list(dict.fromkeys(label for curves in panels.values() for label in curves))
+    # Panels of the same runs share their legend, which then lies below; others have their own.
+    shared = sum(map(len, panels.values())) > len(labels) or len(panels) == 1
+    width = 1.0 + (4.5 if len(panels) < 3 else 3.7) * len(panels)
+    columns = max(1, min(len(labels), int(width * LETTERS_PER_INCH / (max(map(len, labels)) + 8))))
+    figure = new_figure(width, 3.6 + LEGEND_LINE * -(-len(labels) // columns) * shared)
     all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (name, curves) in zip(all_axes, panels.items(), strict=True):
         quiet_axes(axes)
         for position, (label, curve) in enumerate(curves.items()):
-            _draw(axes, curve, label, position)
+            _draw(axes, curve, label, labels.index(label) if shared else position)
         axes.set_title(name, fontsize=TEXT_SIZE, parse_math=False)
         axes.set_xlabel(xlabel, fontsize=TEXT_SIZE, parse_math=False)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=[1, 2, 5, 10]))
-        plain(axes.legend(frameon=False, fontsize=TEXT_SIZE - 1, handlelength=3))
+        if not shared:
+            plain(axes.legend(frameon=False, fontsize=TEXT_SIZE - 1, handlelength=3))
+    if shared:
+        handles = {line.get_label(): line for axes in all_axes for line in axes.lines}
+        legend = figure.legend(
+            [handles[label] for label in labels],
+            labels,
+            loc="outside lower center",
+            ncols=columns,
+            frameon=False,
+            fontsize=TEXT_SIZE - 1,
+            handlelength=3,
+        )
+        plain(legend)
     all_axes[0].set_ylabel(ylabel, fontsize=TEXT_SIZE, parse_math=False)
     if title:
         figure.suptitle(title, fontsize=TITLE_SIZE, parse_math=False)

@@ -7,11 +7,21 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cnnlab.figures.style import BLUE, TEXT_SIZE, TICK_SIZE, TITLE_SIZE, new_figure, quiet_axes, shorten
+from cnnlab.figures.style import (
+    BLUE,
+    TEXT_SIZE,
+    TICK_SIZE,
+    TITLE_SIZE,
+    is_logarithmic,
+    luminances,
+    new_figure,
+    quiet_axes,
+    readable_on,
+    shorten,
+)
 
 Floats = NDArray[np.floating[Any]]
 
@@ -19,6 +29,7 @@ NAME_LENGTH = 28  # characters
 CHOICE_LENGTH = 10
 PLANES_IN_A_ROW = 4
 MOST_TICKS = 8
+WORST_GREY, GOOD_GREY = 0.82, 0.35
 
 
 def parallel_coordinates(
@@ -29,7 +40,9 @@ def parallel_coordinates(
     higher_is_better: bool = True,
     title: str = "",
 ) -> Figure:
-    """Draw each run as a line through its settings to its result; the best tenth is drawn boldly.
+    """Draw each run as a line through its settings to its result; the best tenth is bold and blue.
+
+    The others are the darker the better they are.
 
     Inselberg, The plane with parallel coordinates, 1985.
 
@@ -61,16 +74,16 @@ def parallel_coordinates(
     bold = set(order[-max(1, len(result) // 10) :].tolist())
     columns = [*map(_axis, shown.values()), _axis(list(result))]
     names = [*shown, label]
-    # The best are dark, which is seen best on a white page.
-    colors = colormaps["viridis_r" if higher_is_better else "viridis"]
     figure = new_figure(max(6.0, 1.7 * len(names) + 1.0), 4.8)
     axes = figure.subplots()
-    norm = Normalize(float(result.min()), float(result.max()))
+    ranks = np.empty(len(result))
+    ranks[order] = np.linspace(0.0, 1.0, len(result))
     heights = np.stack([_nudged(places) if spread else places for places, _, spread in columns], 1)
     for run in order:
-        color = colors(norm(result[run]))
         best = int(run) in bold
-        axes.plot(heights[run], color=color, linewidth=2.4 if best else 0.9, alpha=1.0 if best else 0.45)
+        # Greys turn round on a dark page: the better a run, the more it stands out on either.
+        color = BLUE if best else f"{WORST_GREY - (WORST_GREY - GOOD_GREY) * ranks[run]:.3f}"
+        axes.plot(heights[run], color=color, linewidth=2.4 if best else 1.0)
     for position, (_, ticks, _) in enumerate(columns):
         axes.axvline(position, color="0.4", linewidth=1.0, zorder=0)
         for place, text in ticks:
@@ -102,7 +115,7 @@ def _axis(values: Sequence[float | str]) -> tuple[Floats, list[tuple[float, str]
         step = {kind: i / max(len(kinds) - 1, 1) for i, kind in enumerate(kinds)}
         return np.array([step[value] for value in values]), [(step[k], str(k)) for k in kinds], True
     numbers = np.asarray(values, np.float64)
-    log = numbers.min() > 0 and numbers.max() / numbers.min() >= 100
+    log = is_logarithmic(numbers)
     scaled = np.log10(numbers) if log else numbers
     low, extent = float(scaled.min()), float(np.ptp(scaled)) or 1.0
     distinct = np.unique(numbers)
@@ -206,6 +219,7 @@ def map_planes(
             bar.set_ticks(range(len(named)), labels=shown, parse_math=False)
         bar.ax.tick_params(labelsize=TICK_SIZE - 1)
         bar.outline.set_visible(False)
+    luminance = luminances(panels[0].images[0])
     for row, column in np.argwhere(hits):
         panels[0].text(
             column,
@@ -214,7 +228,7 @@ def map_planes(
             ha="center",
             va="center",
             fontsize=TICK_SIZE - 2,
-            color="white",
+            color=readable_on(luminance[row, column]),
         )
     for axes in panels[len(planes) :]:
         axes.set_visible(False)

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 
 from cnnlab.figures.comparison import COLORS, DASHES, MARKERS
 from cnnlab.figures.style import (
-    BLACK,
     TEXT_SIZE,
     TICK_SIZE,
     TITLE_SIZE,
     VERMILION,
+    is_logarithmic,
+    luminances,
     new_figure,
     plain,
     quiet_axes,
+    readable_on,
     shorten,
 )
 
@@ -28,7 +30,7 @@ Value = float | str
 Floats = NDArray[np.floating[Any]]
 
 NAME_LENGTH = 18  # characters
-LOG_FROM = 100.0  # largest over smallest value
+NAMES_APART = 0.09  # between the lines at one name
 TEXT_UP_TO = 15  # columns; smaller cells cannot hold a readable number
 CROWDED = 6  # categories whose names would meet
 
@@ -38,8 +40,8 @@ def sensitivity(
 ) -> Figure:
     """Draw a result by one setting: each repetition a point, their mean on a line, a bar of one deviation.
 
-    Numbers stand where they are, on a logarithmic axis where they span two orders of magnitude; names stand
-    side by side.
+    Numbers stand where they are, on a logarithmic axis where they lie evenly by their orders of magnitude;
+    names stand side by side, and no line joins them.
 
     Args:
         lines: results of the repetitions by the setting's value, by what else was varied; all values are
@@ -66,14 +68,17 @@ def sensitivity(
     axes = figure.subplots()
     quiet_axes(axes)
     for position, (name, line) in enumerate(lines.items()):
-        _line(axes, name, {places[value]: results for value, results in line.items() if results}, position)
+        # Names have no order that a line could follow, and marks of several lines stand beside each other.
+        aside = NAMES_APART * (position - (len(lines) - 1) / 2) if named else 0.0
+        found = {places[value] + aside: results for value, results in line.items() if results}
+        _line(axes, name, found, position, joined=not named)
     if named:
         shown = [shorten(str(value), NAME_LENGTH) for value in values]
         crowded = len(shown) > CROWDED or max(map(len, shown)) > 60 / len(shown)
         axes.set_xticks(range(len(shown)), shown, parse_math=False)
         for tick in axes.get_xticklabels() if crowded else ():
             tick.set(rotation=30, ha="right", rotation_mode="anchor")
-    elif min(places.values()) > 0 and max(places.values()) / min(places.values()) >= LOG_FROM:
+    elif is_logarithmic(list(places.values())):
         axes.set_xscale("log")
     elif len(places) <= TEXT_UP_TO:
         axes.set_xticks(sorted(places.values()))
@@ -91,7 +96,9 @@ def sensitivity(
     return figure
 
 
-def _line(axes: Axes, name: str, results: Mapping[float, Sequence[float]], position: int) -> None:
+def _line(
+    axes: Axes, name: str, results: Mapping[float, Sequence[float]], position: int, *, joined: bool
+) -> None:
     x = sorted(results)
     color = COLORS[position % len(COLORS)]
     for place in x:
@@ -103,7 +110,7 @@ def _line(axes: Axes, name: str, results: Mapping[float, Sequence[float]], posit
         [float(np.mean(results[place])) for place in x],
         [float(np.std(results[place], ddof=1)) if len(results[place]) > 1 else 0.0 for place in x],
         color=color,
-        linestyle=DASHES[position % len(DASHES)],
+        linestyle=DASHES[position % len(DASHES)] if joined else "none",
         marker=MARKERS[position % len(MARKERS)],
         markersize=5,
         linewidth=1.4,
@@ -176,14 +183,12 @@ def heat_map(
     axes.set_xlabel(xlabel, fontsize=TEXT_SIZE, parse_math=False)
     axes.set_ylabel(ylabel, fontsize=TEXT_SIZE, parse_math=False)
     if written:
-        luminance = drawn.to_rgba(np.ma.asarray(drawn.get_array()))[..., :3] @ np.array(
-            [0.2126, 0.7152, 0.0722]
-        )
+        luminance = luminances(drawn)
         for row, column in np.argwhere(np.isfinite(mean)):
             text = f"{mean[row, column]:.3g}"
             if sd is not None and math.isfinite(sd[row, column]):
                 text += f"\n± {sd[row, column]:.3g}"
-            color = BLACK if luminance[row, column] > 0.45 else "white"
+            color = readable_on(luminance[row, column])
             axes.text(column, row, text, ha="center", va="center", fontsize=TICK_SIZE - 1, color=color)
     best = np.nanargmin(mean) if lower_is_better else np.nanargmax(mean)
     row, column = np.unravel_index(best, mean.shape)

@@ -7,8 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba, to_rgba_array
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.legend import Legend
-from numpy.typing import NDArray
+from matplotlib.text import Text
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from cnnlab.files import replacing
@@ -21,6 +23,9 @@ VERMILION = "#D55E00"
 GREEN = "#009E73"
 BLACK = "#000000"
 GREY = "#767676"
+
+PALE_FROM = 0.45  # luminance from which a cell takes black text
+LOG_FROM = 100.0  # largest over smallest value
 
 TEXT_SIZE = 10.0
 TITLE_SIZE = 12.0
@@ -67,6 +72,39 @@ def shorten(text: str, length: int) -> str:
     return text if len(text) <= length else text[: max(length - 1, 0)] + "…"
 
 
+def readable_on(luminance: float) -> str:
+    """Colour of a text that stands in a cell of this luminance, 0 to 1.
+
+    Examples:
+        >>> readable_on(0.8), readable_on(0.1)
+        ('#000000', 'white')
+    """
+    return BLACK if luminance > PALE_FROM else "white"
+
+
+def luminances(drawn: AxesImage) -> NDArray[np.float64]:
+    """How bright the cells of a drawn array are, 0 to 1 (rows, columns)."""
+    colors = np.asarray(drawn.to_rgba(np.ma.asarray(drawn.get_array())), np.float64)
+    found: NDArray[np.float64] = colors[..., :3] @ np.array([0.2126, 0.7152, 0.0722])
+    return found
+
+
+def is_logarithmic(values: ArrayLike) -> bool:
+    """Whether values lie more evenly by their logarithm, and span two orders of magnitude.
+
+    Examples:
+        >>> is_logarithmic([1e-4, 1e-3, 1e-2]), is_logarithmic([1e-3, 0.1, 0.2, 0.3, 0.4])
+        (True, False)
+    """
+    once = np.unique(np.asarray(values, np.float64))
+    if not len(once) or once[0] <= 0 or once[-1] / once[0] < LOG_FROM:
+        return False
+    off_centre = [
+        abs(float(np.mean((scaled - scaled[0]) / np.ptp(scaled))) - 0.5) for scaled in (np.log10(once), once)
+    ]
+    return off_centre[0] <= off_centre[1] + 1e-9
+
+
 def darken(figure: Figure) -> None:
     """Recolour a figure for a dark page: what was drawn in black, white and greys, and the darkest colours.
 
@@ -89,6 +127,9 @@ def darken(figure: Figure) -> None:
                 if len(before):
                     after = np.array([_in_dark(color) for color in before])
                     getattr(artist, setter)(tuple(after[0].tolist()) if len(after) == 1 else after)
+        box = artist.get_bbox_patch() if isinstance(artist, Text) else None
+        if box is not None:  # no child of its text; its edge is not drawn
+            box.set_facecolor(tuple(_in_dark(np.array(box.get_facecolor())).tolist()))
 
 
 _COLOURED = (

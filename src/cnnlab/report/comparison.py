@@ -51,7 +51,7 @@ def screen(comparison: Comparison) -> str:
     ]
     if rows[TOP + 1 :]:
         lines.append(f"and {len(rows) - TOP - 1} more")
-    return "\n".join([*lines, *map(visible, answer(comparison).splitlines())])
+    return "\n".join([*lines, *map(visible, answer(comparison).split("\n"))])
 
 
 def table(comparison: Comparison) -> list[list[str]]:
@@ -90,7 +90,7 @@ def notes(comparison: Comparison) -> str:
         str(line.to_best.test) for line in comparison.lines if line.to_best and line.to_best.test
     )
     return NOTES.format(
-        counted=" and ".join(comparison.counted) or "one run each",
+        counted=" and ".join([*comparison.counted, *comparison.pooled]) or "one run each",
         first=comparison.first.name,
         quantity=comparison.quantity.replace("_", " "),
         test="a " + " or ".join(tests)

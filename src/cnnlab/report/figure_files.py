@@ -11,6 +11,7 @@ LARGEST = 20_000_000  # bytes of a figure
 # The most telling first: six lie open.
 CAPTIONS = {
     "learning curves": "What training and validation said after each epoch.",
+    "loss curves": "The same of the loss, which training makes small.",
     "heat map": "The result for each pair of settings.",
     "sensitivity": "How the result answers to what was varied.",
     "parallel coordinates": "Each line is a run: what was set, and what came of it.",

@@ -73,6 +73,9 @@ a { color: var(--accent); }
   .lead { font-size: 1.02rem; }
   .tiles { grid-template-columns: 1fr 1fr; }
 }
+@media (max-width: 48rem) {
+  figure img { max-width: none; }
+}
 @media print { figure, tr { break-inside: avoid; } }
 """
 NUMBER = re.compile(r"[-+<]?[\d.,]+( ± [\d.]+)?( \(.*\))?")
@@ -212,4 +215,4 @@ def _figure(picture: Picture) -> Markup:
     if picture.dark is not None:
         dark = f'<source media="(prefers-color-scheme: dark)" srcset="{as_data_uri(picture.dark)}">'
         image = f"<picture>{dark}{image}</picture>"
-    return Markup(f"<figure><figcaption>{said}</figcaption>{image}</figure>")
+    return Markup(f'<figure><figcaption>{said}</figcaption><div class="scroll">{image}</div></figure>')

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
 
 from cnnlab.errors import UserError
 from cnnlab.figures.confusion import confusions_in_words
@@ -18,7 +17,7 @@ from cnnlab.report.page import Markup
 from cnnlab.report.settings import HEAD, chosen, differing, typed
 from cnnlab.study.runs import StudyRun, read_run
 from cnnlab.training.folder import FIGURES, PREDICTIONS, REPORT, RESULT, RunFolder
-from cnnlab.training.result import Result, read_predictions
+from cnnlab.training.result import Result, as_result, read_predictions
 
 PARTS = {"train": "to train", "val": "to validate", "test": "to test"}
 
@@ -45,7 +44,7 @@ def run_page(folder: Path) -> str:
         UserError: if this is no run folder, or one of its files cannot be read.
     """
     run, name = read_run(folder), folder.resolve().name
-    result = as_result(run, folder / RESULT)
+    result = as_result(run.result, folder / RESULT)
     options = chosen(run)
     title = f"{options.get('model', 'a network')} on {options.get('data', 'data')}"
     return page.page(
@@ -57,24 +56,6 @@ def run_page(folder: Path) -> str:
         page.section("What was set", page.table(HEAD, differing(run)) or _nothing()),
         page.section("Run it again", page.command(typed(*run.told)), _made_with(result)),
     )
-
-
-def as_result(run: StudyRun, where: Path) -> Result:
-    """What a run's ``result.json`` says, of the right types; numbers that JSON lacks are NaN again.
-
-    Raises:
-        UserError: if something else stands there.
-    """
-    found = dict(run.result) or {"status": "interrupted", "reason": None}
-    for part in ("val", "test"):
-        if isinstance(found.get(part), dict):
-            found[part] = {key: math.nan if v is None else v for key, v in found[part].items()}
-    try:
-        return TypeAdapter(Result).validate_python(found, strict=False)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise UserError(f"{where}: not the result of a run ({key}: {first['msg']}).") from error
 
 
 def _question(run: StudyRun, result: Result, options: Mapping[str, str]) -> Markup:

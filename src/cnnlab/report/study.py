@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cnnlab.errors import UserError
+from cnnlab.extras import extra
 from cnnlab.files import write_text
 from cnnlab.report import page
 from cnnlab.report.comparison import notes, table
@@ -11,35 +12,44 @@ from cnnlab.report.embedding import fitting
 from cnnlab.report.figure_files import pictures
 from cnnlab.report.page import Markup
 from cnnlab.report.settings import HEAD, common, typed
-from cnnlab.report.study_pictures import draw
+from cnnlab.report.study_pictures import IMPORTANCE, MAP, draw
 from cnnlab.study.answer import answer
 from cnnlab.study.comparison import TOP, Comparison
 from cnnlab.study.groups import short_keys
+from cnnlab.study.landscape import EXTRA
 from cnnlab.study.runs import StudyRun
-from cnnlab.training.folder import REPORT, RunFolder
+from cnnlab.training.folder import REPORT, RunFolder, file_name
 
 MOST_VALUES = 12
 
 
-def write(comparison: Comparison, folder: Path) -> Path:
+def write(comparison: Comparison, folder: Path, again: str | None = None) -> Path:
     """Draw a study's figures, and write its page, into its folder.
+
+    Args:
+        comparison: of all its runs.
+        folder: in which the page will lie.
+        again: the line that makes it once more; None is what the folder says was typed.
 
     Returns:
         The page's file.
     """
     RunFolder(folder).require_plain()
     path = folder / REPORT
-    write_text(path, study_page(comparison, folder, draw(comparison, folder)))
+    write_text(path, study_page(comparison, folder, draw(comparison, folder), again))
     return path
 
 
-def study_page(comparison: Comparison, folder: Path, figures: Sequence[Path]) -> str:
+def study_page(
+    comparison: Comparison, folder: Path, figures: Sequence[Path], again: str | None = None
+) -> str:
     """The page of a study: what was varied, what came of it, figures, what was common, and the command.
 
     Args:
         comparison: of all its runs.
         folder: in which the page will lie.
         figures: PNG files to be shown.
+        again: see :func:`write`.
     """
     name = folder.resolve().name
     runs = [run for line in comparison.lines for run in line.group.runs]
@@ -49,10 +59,22 @@ def study_page(comparison: Comparison, folder: Path, figures: Sequence[Path]) ->
         page.heading(title, name),
         page.section("The question", *_question(comparison, runs)),
         _answer(comparison, runs),
-        page.section("Figures", page.figures(fitting(pictures(figures)))),
+        page.section("Figures", page.figures(fitting(pictures(figures))), _missing(figures)),
         page.section("What was set in all runs", page.table(HEAD, _common(comparison, runs)) or _nothing()),
-        page.section("Run it again", page.command(command(folder)), _each(comparison, folder)),
+        page.section("Run it again", page.command(again or command(folder)), _each(comparison, folder)),
     )
+
+
+def _missing(figures: Sequence[Path]) -> Markup:
+    """Which extra would draw the map that belongs beside the importances."""
+    names = {path.name for path in figures}
+    if file_name(IMPORTANCE) not in names or file_name(MAP) in names:
+        return Markup("")
+    try:
+        extra("minisom", EXTRA)
+    except UserError as error:
+        return page.paragraph(f"Without a self-organising map: {error}", "notes")
+    return Markup("")
 
 
 def title_of(varied: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """The figures of a study, as fit what was varied."""
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,16 +11,23 @@ from matplotlib.figure import Figure
 from cnnlab.figures.comparison import compared
 from cnnlab.figures.landscape import importance_bars, map_planes, parallel_coordinates
 from cnnlab.figures.sensitivity import heat_map, sensitivity
-from cnnlab.figures.style import save, save_dark_twin
+from cnnlab.figures.style import dark_twin, pixels, save, save_dark_twin
 from cnnlab.report.pictures import PARTS, error_curve, quantity_label
 from cnnlab.study.comparison import TOP, Comparison
 from cnnlab.study.groups import short_keys
 from cnnlab.study.landscape import FEWEST_RUNS, drawable, importance, self_organising_map
 from cnnlab.study.series import Part, as_grid, by_run, by_values, curves_by_group
-from cnnlab.training.folder import FIGURES, file_name
+from cnnlab.training.folder import FIGURES, TENSORBOARD, file_name
 
 VALIDATION = PARTS["val"]
 MOST_LINES = 6
+CURVES, LOSS_CURVES, IMPORTANCE, MAP = (
+    "learning curves",
+    "loss curves",
+    "importance",
+    "self organising map",
+)
+NAMES = (CURVES, LOSS_CURVES, "sensitivity", "heat map", "parallel coordinates", IMPORTANCE, MAP)
 FEWEST_FILLED = 0.6  # share of a grid's cells that have a run
 
 
@@ -29,11 +37,31 @@ def draw(comparison: Comparison, folder: Path) -> list[Path]:
     Returns:
         The files of the light ones.
     """
+    made = study_figures(comparison, title=folder.name)
+    for name in set(NAMES) - set(made):  # of an earlier page
+        path = folder / FIGURES / file_name(name)
+        path.unlink(missing_ok=True)
+        dark_twin(path).unlink(missing_ok=True)
+    _into_tensorboard(made, comparison, folder / TENSORBOARD)
     files = []
-    for name, figure in study_figures(comparison, title=folder.name).items():
+    for name, figure in made.items():
         files.append(save(figure, folder / FIGURES / file_name(name)))
         save_dark_twin(figure, files[-1])
     return files
+
+
+def _into_tensorboard(made: Mapping[str, Figure], comparison: Comparison, folder: Path) -> None:
+    """Write the figures as images beside the runs' own, in place of those of an earlier page."""
+    shutil.rmtree(folder, ignore_errors=True)
+    runs = (run.folder for line in comparison.lines for run in line.group.runs)
+    if not made or not any((run / TENSORBOARD).is_dir() for run in runs):
+        return
+
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(folder)) as writer:
+        for name, figure in made.items():
+            writer.add_image(name, pixels(figure), dataformats="HWC")
 
 
 def study_figures(comparison: Comparison, title: str = "") -> dict[str, Figure]:
@@ -44,9 +72,10 @@ def study_figures(comparison: Comparison, title: str = "") -> dict[str, Figure]:
     """
     if comparison.best is None:
         return {}
-    made = {}
-    if (curves := _curves(comparison, title)) is not None:
-        made["learning curves"] = curves
+    made: dict[str, Figure] = {}
+    for quantity in dict.fromkeys((comparison.quantity, "loss")):
+        if (curves := _curves(comparison, quantity, title)) is not None:
+            made[LOSS_CURVES if made else CURVES] = curves
     drawn = [line for line in comparison.lines if line.validation.values]
     keys = [key for key in comparison.keys if len({line.group.values[key] for line in drawn}) > 1]
     if len(keys) == 1:
@@ -58,21 +87,21 @@ def study_figures(comparison: Comparison, title: str = "") -> dict[str, Figure]:
     return made
 
 
-def _curves(comparison: Comparison, title: str) -> Figure | None:
+def _curves(comparison: Comparison, quantity: str, title: str) -> Figure | None:
     """Means by epoch with a band over seeds or folds, of the first lines of the table."""
     found = curves_by_group(comparison, TOP)
     panels = {
         PARTS[part]: {
-            name: error_curve(curves, f"{part}/{comparison.quantity}")
+            name: error_curve(curves, f"{part}/{quantity}")
             for name, curves in found.items()
-            if f"{part}/{comparison.quantity}" in curves.means
+            if f"{part}/{quantity}" in curves.means
         }
-        for part in ("train", "val")
+        for part in PARTS
     }
     panels = {part: curves for part, curves in panels.items() if curves}
     if not panels or max(len(curves.epochs) for curves in found.values()) < 2:
         return None
-    return compared(panels, xlabel="epoch", ylabel=quantity_label(comparison.quantity), title=title)
+    return compared(panels, xlabel="epoch", ylabel=quantity_label(quantity), title=title)
 
 
 def _one(comparison: Comparison, key: str, title: str) -> Figure:
@@ -123,10 +152,10 @@ def _several(comparison: Comparison, title: str) -> dict[str, Figure]:
         return made
     found = importance(named, results)
     share = f"explained without shuffling: {found.explained:.0%}"
-    made["importance"] = importance_bars(
+    made[IMPORTANCE] = importance_bars(
         found.drops, label=f"share of the variance that shuffling takes away ({share})", title=title
     )
     if find_spec("minisom") is not None:
         planes, hits, names = self_organising_map(named, results)
-        made["self organising map"] = map_planes(planes, hits, label=label, names=names, title=title)
+        made[MAP] = map_planes(planes, hits, label=label, names=names, title=title)
     return made

@@ -1,7 +1,10 @@
 """The answer of a study in words, made from its numbers."""
 
+import math
+
 from cnnlab.study.comparison import Comparison, Line
 from cnnlab.study.differences import Difference
+from cnnlab.study.groups import Group, short_keys
 
 COUNTED = {"seed": "seeds", "data.fold": "folds", "data.split_seed": "splits"}
 
@@ -15,8 +18,8 @@ def answer(comparison: Comparison) -> str:
     if best is None:
         return "No run came to its end."
     if len(comparison.lines) == 1:
-        return f"{_measured(best, comparison)}{_over(best, comparison)}."
-    said = f"Best by validation is {best.group.name}: {_measured(best, comparison)}{_over(best, comparison)}"
+        return f"{_measured(best, comparison)}{_over(best)}."
+    said = f"Best by validation is {best.group.name}: {_measured(best, comparison)}{_over(best)}"
     return f"{said}{_improved(best, comparison)}; {_against_next(comparison)}."
 
 
@@ -25,17 +28,42 @@ def _measured(line: Line, comparison: Comparison) -> str:
     return f"test {quantity} {line.test}, validation {line.validation}"
 
 
-def _over(line: Line, comparison: Comparison) -> str:
-    count = len(line.group.finished)
-    if count == 1:
-        return " (one run)"
-    return f" over {count} {_counted(comparison)}"
+def _over(line: Line) -> str:
+    return " (one run)" if len(line.group.finished) == 1 else f" over {counted_runs(line.group)}"
 
 
-def _counted(comparison: Comparison) -> str:
-    """What was averaged over, in words."""
+def counted_runs(group: Group) -> str:
+    """What the figures of a setting are means of.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cnnlab.study.runs import StudyRun
+        >>> runs = (StudyRun(Path(), {}, (), {"status": "finished"}),) * 4
+        >>> pairs = (("1", "0"), ("2", "0"), ("1", "0.1"), ("2", "0.1"))
+        >>> counted_runs(Group({}, runs, pairs, ("seed", "model.l2")))
+        '4 runs (2 seeds x 2 of l2)'
+        >>> counted_runs(Group({}, runs[:2], (("1",), ("2",)), ("seed",)))
+        '2 seeds'
+    """
+    count = len(group.finished)
+    numbers = {key: number for key, number in group.numbers().items() if number > 1}
+    short = short_keys(numbers)
+    said = [f"{n} {COUNTED[key]}" if key in COUNTED else f"{n} of {short[key]}" for key, n in numbers.items()]
+    if math.prod(numbers.values()) != count or not said:
+        return f"{count} runs"  # not of all combinations
+    return (
+        said[0] if len(said) == 1 and next(iter(numbers)) in COUNTED else f"{count} runs ({' x '.join(said)})"
+    )
+
+
+def _tested(comparison: Comparison, found: Difference) -> str:
+    """What a test was made over, in words."""
+    if found.test == "bootstrap" or not (comparison.counted or comparison.pooled):
+        return "runs"
     names = [COUNTED[key] for key in comparison.counted]
-    return names[0] if len(names) == 1 else "runs"
+    if len(names) == 1:
+        return names[0]
+    return "pairs of runs"
 
 
 def _improved(best: Line, comparison: Comparison) -> str:
@@ -66,9 +94,10 @@ def verdict(found: Difference, comparison: Comparison) -> str:
         'and one run of each is too few to tell whether by chance'
     """
     if found.test is None:
-        few = "one run of each is" if found.count == 1 else f"{found.count} runs of each are"
+        of_each = "runs" if not comparison.pooled else _tested(comparison, found)
+        few = "one run of each is" if found.count == 1 else f"{found.count} {of_each} of each are"
         return f"and {few} too few to tell whether by chance"
-    over = f"{found.count} {_counted(comparison)}"
+    over = f"{found.count} {_tested(comparison, found)}"
     p = "" if found.p is None else ", p < 0.001" if found.p < 0.001 else f", p = {found.p:.2g}"
     told = f"95% interval {found.low:+.4f} to {found.high:+.4f}, {found.test} over {over}{p}"
     sense = "more than chance" if found.is_clear else "which may be chance"

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cnnlab.study.differences import Difference, difference
@@ -59,6 +59,7 @@ class Line:
         improvement: test error of the study's first setting divided by this one's: above 1 is better. The
             error is one less accuracy, or the loss itself.
         to_best: test metric less that of the best setting by validation; None for that itself.
+        number: its place among the settings as they were listed.
     """
 
     group: Group
@@ -68,6 +69,7 @@ class Line:
     parameters: int
     improvement: float | None
     to_best: Difference | None
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Comparison:
         quantity: ``accuracy`` or ``loss``, as validation and test are measured.
         keys: what was varied.
         counted: what was averaged over: ``seed``, ``data.fold``, ``data.split_seed``.
+        pooled: further settings that differ within a line, where the lines were asked for.
     """
 
     lines: tuple[Line, ...]
@@ -87,6 +90,12 @@ class Comparison:
     quantity: str
     keys: tuple[str, ...]
     counted: tuple[str, ...]
+    pooled: tuple[str, ...] = ()
+
+    @property
+    def listed(self) -> list[Line]:
+        """The settings in the order in which they were listed."""
+        return sorted(self.lines, key=lambda line: line.number)
 
     @property
     def higher_is_better(self) -> bool:
@@ -117,19 +126,23 @@ def compare(runs: Sequence[StudyRun], by: Sequence[str] = ()) -> Comparison:
     groups = grouped(runs, by)
     quantity = followed(runs)
     higher = quantity in HIGHER_IS_BETTER
-    lines = [_line(group, quantity) for group in groups]
+    lines = [_line(group, quantity, number) for number, group in enumerate(groups)]
     lines.sort(key=lambda line: _place(line.validation, higher))
     first = groups[0]
     reference = next(line for line in lines if line.group is first)
     best = lines[0] if lines[0].test.values else None
-    counted = tuple(key for key in COUNTING if len({run.settings.get(key) for run in runs}) > 1)
+    keys, paired_by = tuple(groups[0].values), groups[0].paired_by
+    counted = tuple(
+        key for key in COUNTING if key not in keys and len({run.settings.get(key) for run in runs}) > 1
+    )
     share = _test_share(runs) if set(counted) - {"seed"} else None
     return Comparison(
-        tuple(_against(line, reference, best, quantity, share) for line in lines),
+        tuple(_against(line, reference, best, quantity, counted, share) for line in lines),
         first,
         quantity,
-        tuple(groups[0].values),
+        keys,
         counted,
+        pooled=tuple(key for key in paired_by if key not in COUNTING),
     )
 
 
@@ -151,7 +164,39 @@ def measures(group: Group, part: str, quantity: str) -> dict[object, float]:
     return found
 
 
-def _line(group: Group, quantity: str) -> Line:
+def by_repetition(
+    mine: Mapping[object, float], theirs: Mapping[object, float], group: Group, counted: Sequence[str]
+) -> tuple[Mapping[object, float], Mapping[object, float]]:
+    """Average two settings over what else differs within them, so that a repetition counts once.
+
+    Runs of one seed with several values of another setting say nothing of other seeds. Where nothing was
+    repeated, these values take the place of repetitions.
+
+    Args:
+        mine: a metric by pair, see :func:`measures`.
+        theirs: likewise.
+        group: whose ``paired_by`` names the pairs' parts.
+        counted: keys that count the repetitions.
+    """
+    places = [group.paired_by.index(key) for key in counted]
+    if not places or len(group.paired_by) == len([key for key in group.paired_by if key in COUNTING]):
+        return mine, theirs
+    if common := mine.keys() & theirs.keys():  # like is compared with like
+        mine, theirs = ({key: one[key] for key in one if key in common} for one in (mine, theirs))
+
+    def averaged(one: Mapping[object, float]) -> dict[object, float]:
+        found: dict[object, list[float]] = {}
+        for pair, value in one.items():
+            # That of a repetition of a repetition holds its folder, too, and stands for itself.
+            plain = isinstance(pair, tuple) and all(isinstance(part, str) for part in pair)
+            key = tuple(pair[place] for place in places) if plain and isinstance(pair, tuple) else pair
+            found.setdefault(key, []).append(value)
+        return {key: statistics.fmean(values) for key, values in found.items()}
+
+    return averaged(mine), averaged(theirs)
+
+
+def _line(group: Group, quantity: str, number: int) -> Line:
     done = group.finished
     return Line(
         group,
@@ -161,6 +206,7 @@ def _line(group: Group, quantity: str) -> Line:
         parameters=int(done[0].result["parameters"]) if done else 0,
         improvement=None,
         to_best=None,
+        number=number,
     )
 
 
@@ -188,7 +234,14 @@ def _test_share(runs: Sequence[StudyRun]) -> float | None:
     return None
 
 
-def _against(line: Line, first: Line, best: Line | None, quantity: str, share: float | None) -> Line:
+def _against(
+    line: Line,
+    first: Line,
+    best: Line | None,
+    quantity: str,
+    counted: Sequence[str],
+    share: float | None,
+) -> Line:
     """Add to a line how it stands to the first setting and to the best."""
     improvement = None
     if first.test.values and line.test.values:
@@ -199,4 +252,5 @@ def _against(line: Line, first: Line, best: Line | None, quantity: str, share: f
     mine, theirs = (measures(one.group, "test", quantity) for one in (line, best))
     if not mine or not theirs:
         return replace(line, improvement=improvement)
-    return replace(line, improvement=improvement, to_best=difference(mine, theirs, test_share=share))
+    paired = by_repetition(mine, theirs, line.group, counted)
+    return replace(line, improvement=improvement, to_best=difference(*paired, test_share=share))

@@ -23,11 +23,13 @@ class Group:
         runs: in the order in which they were found, failed ones included.
         pairs: for each run what it has in common with its partner in another group: seed and fold, and
             further settings that differ but do not name the group.
+        paired_by: the keys of these.
     """
 
     values: Mapping[str, str]
     runs: tuple[StudyRun, ...]
     pairs: tuple[tuple[str, ...], ...] = ()
+    paired_by: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -49,6 +51,11 @@ class Group:
             {'lr': '0.006431', 'l2': '0.5', 'seeds': '12345678'}
         """
         return {key: _cut(value) for key, value in self.values.items()}
+
+    def numbers(self) -> dict[str, int]:
+        """How many values of each key that pairs them the finished runs have."""
+        done = [pair for run, pair in zip(self.runs, self.pairs, strict=False) if run.is_finished]
+        return {key: len({pair[i] for pair in done}) for i, key in enumerate(self.paired_by)}
 
     @property
     def finished(self) -> tuple[StudyRun, ...]:
@@ -93,7 +100,7 @@ def grouped(runs: Sequence[StudyRun], by: Sequence[str] = ()) -> list[Group]:
     seen = [_Seen(run, typed, _filled(run, typed, every)) for run in runs for typed in [choices_typed(run)]]
     differing = varied(seen)
     keys = list(by) or differing
-    pairing = [*COUNTING, *(key for key in differing if key not in keys)]
+    pairing = [key for key in [*COUNTING, *differing] if key not in keys]
     found: dict[tuple[str, ...], list[_Seen]] = {}
     for one in seen:
         found.setdefault(tuple(one.value(key) for key in keys), []).append(one)
@@ -102,6 +109,7 @@ def grouped(runs: Sequence[StudyRun], by: Sequence[str] = ()) -> list[Group]:
             dict(zip(keys, values, strict=True)),
             runs=tuple(one.run for one in few),
             pairs=tuple(tuple(one.value(key) for key in pairing) for one in few),
+            paired_by=tuple(pairing),
         )
         for values, few in found.items()
     ]

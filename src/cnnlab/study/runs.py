@@ -10,8 +10,8 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.hints import in_full
-from cnnlab.training.folder import CONFIG, RunFolder
-from cnnlab.training.result import NOT_FINGERPRINTED
+from cnnlab.training.folder import CONFIG, RESULT, RunFolder
+from cnnlab.training.result import NOT_FINGERPRINTED, as_result
 
 # What counts the repetitions of one setting.
 COUNTING = ("seed", "data.fold", "data.split_seed")
@@ -73,7 +73,11 @@ def read_run(folder: Path) -> StudyRun:
     """
     place = RunFolder(folder)
     settings = flat(place.settings())
-    return StudyRun(folder, settings, tuple(place.overrides()), place.result() or {})
+    found = place.result() or {}
+    checked = as_result(found, folder / RESULT)
+    # A result of before lacks what was added since.
+    result = found | {"seconds": checked.seconds, "parameters": checked.parameters} if found else {}
+    return StudyRun(folder, settings, tuple(place.overrides()), result)
 
 
 def flat(settings: Mapping[str, Any] | DictConfig) -> dict[str, str]:

@@ -39,10 +39,11 @@ def curves_by_group(comparison: Comparison, most: int) -> dict[str, Curves]:
 def by_values(
     comparison: Comparison, keys: Sequence[str], part: Part
 ) -> dict[tuple[Value, ...], list[float]]:
-    """Results of all finished runs by the values of some settings: errors in %, or losses."""
-    columns = drawable({key: [line.group.values[key] for line in comparison.lines] for key in keys})
+    """Results of all finished runs by the values of some settings, as listed: errors in %, or losses."""
+    lines = comparison.listed
+    columns = drawable({key: [line.group.values[key] for line in lines] for key in keys})
     found: dict[tuple[Value, ...], list[float]] = {}
-    for line, *values in zip(comparison.lines, *columns.values(), strict=True):
+    for line, *values in zip(lines, *columns.values(), strict=True):
         summary = line.validation if part == "val" else line.test
         if summary.values:
             found.setdefault(tuple(values), []).extend(as_drawn(summary.values, comparison.quantity))
@@ -77,7 +78,7 @@ def by_run(comparison: Comparison, part: Part) -> tuple[dict[str, list[str]], li
     """What was varied, as typed, and the metric as measured, of each finished run."""
     settings: dict[str, list[str]] = {key: [] for key in comparison.keys}
     results: list[float] = []
-    for line in comparison.lines:
+    for line in comparison.listed:
         measured = measures(line.group, part, comparison.quantity).values()
         results += measured
         for key, value in line.group.values.items():

@@ -4,8 +4,10 @@ import functools
 import hashlib
 import inspect
 import json
+import math
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
+from pydantic import TypeAdapter, ValidationError
 
 from cnnlab.config.targets import locate
 from cnnlab.errors import UserError, reason
@@ -65,6 +68,28 @@ class Result:
     def write(self, path: Path) -> None:
         """Write the JSON file, whole or not at all; numbers that JSON lacks become null."""
         write_json(path, asdict(self), indent=2)
+
+
+def as_result(found: Mapping[str, Any], where: Path) -> Result:
+    """What a ``result.json`` says, of the right types; numbers that JSON lacks are NaN again.
+
+    Args:
+        found: the file's content; empty is that of a run that was interrupted.
+        where: the file, for messages.
+
+    Raises:
+        UserError: if something else stands there.
+    """
+    said = dict(found) or {"status": "interrupted", "reason": None}
+    for part in ("val", "test"):
+        if isinstance(said.get(part), dict):
+            said[part] = {key: math.nan if v is None else v for key, v in said[part].items()}
+    try:
+        return TypeAdapter(Result).validate_python(said, strict=False)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise UserError(f"{where}: not the result of a run ({key}: {first['msg']}).") from error
 
 
 def versions() -> dict[str, str]:
