@@ -72,7 +72,7 @@ def study_figures(comparison: Comparison, title: str = "") -> dict[str, Figure]:
     """
     if comparison.best is None:
         return {}
-    made = {}
+    made: dict[str, Figure] = {}
     for quantity in dict.fromkeys((comparison.quantity, "loss")):
         if (curves := _curves(comparison, quantity, title)) is not None:
             made[LOSS_CURVES if made else CURVES] = curves
