@@ -70,8 +70,8 @@ def typed_without_secrets(word: str) -> str:
     Examples:
         >>> typed_without_secrets('hydra.sweeper.storage="postgresql://me:secret@localhost/db"')
         'hydra.sweeper.storage="postgresql://localhost/db"'
-        >>> typed_without_secrets("hydra.sweeper.storage=sqlite:////tmp/search.db")
-        'hydra.sweeper.storage=sqlite:////tmp/search.db'
+        >>> typed_without_secrets("hydra.sweeper.storage=sqlite:///search.db")
+        'hydra.sweeper.storage=sqlite:///search.db'
     """
 
     def hidden(found: re.Match[str]) -> str:

@@ -30,7 +30,7 @@ SMALL = ("data.size=8", "model=linear", "trainer.max_epochs=1", "logger=none")
         (["trainer.max_time=soon"], "trainer: "),
         (["hydra.run.dir=${foo}"], "'foo' not found"),
         (["data=xor", "data.fold=1"], "data.fold=1: there is no cross-validation; data.folds=5 makes"),
-        (["-m", "data=xor", "data.fold=0,1"], "data.fold=1: there is no cross-validation"),
+        (["-m", "data=pima", "model=mlp", "data.fold=0,1"], "data.fold=1: there is no cross-validation"),
         (["-m", "seed=range(0,0)"], "seed=range(0,0): there is no value in it, so nothing is varied."),
         (["-m", "optimizer.lr=interval(0.1,1)"], "add hydra/sweeper=search, or list values"),
         (["schedule=plateau", "trainer.check_val_every_n_epoch=2"], "trainer.check_val_every_n_epoch=2: "),
@@ -38,7 +38,7 @@ SMALL = ("data.size=8", "model=linear", "trainer.max_epochs=1", "logger=none")
         (["trainer.max_time=00:00:00:00"], "nothing would be trained"),
         (["+trainer.enable_checkpointing=false"], "trainer.enable_checkpointing: cnnlab sets this itself."),
         *(
-            ([*words, f"{key}={place}"], f"cnnlab: {key}={place[:90]}")
+            ([*words, f"{key}={place}"], f"cnnlab: {key}={place[:60]}")
             for words, key in STORED
             for place in ("/dev/null/x", __file__, "x" * 300)
         ),

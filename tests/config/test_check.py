@@ -31,6 +31,7 @@ def refusal(*overrides):
             "schedule=time_decay",
         ],
         ["trainer.max_epochs=-1", "trainer.max_steps=9"],
+        ["~trainer.max_epochs"],
         ["trainer.max_time={minutes:1,seconds:-30}"],
         ["+trainer.min_epochs=14", "trainer.max_steps=9", "+trainer.min_steps=9"],
         ["+trainer.fast_dev_run=false"],
@@ -122,6 +123,7 @@ def test_a_mistake_is_one_sentence_with_the_key_first(override, said):
 
 def test_a_schedule_looks_at_what_is_measured_in_each_epoch():
     said = refusal("schedule=plateau", "trainer.check_val_every_n_epoch=2")
+    assert said == refusal("schedule=plateau", "~schedule.monitor", "trainer.check_val_every_n_epoch=2")
     assert said.startswith(
         "trainer.check_val_every_n_epoch=2: the schedule looks at val/loss after each epoch;"
     )

@@ -45,7 +45,8 @@ def test_a_store_of_images_of_another_shape_is_refused(tmp_path: Path) -> None:
         verified=True,
         options=data.stored_options,
     ) as writer:
-        writer.add("train", np.zeros((200, 5, 5, 3), np.uint8), np.arange(200) % 10)
+        images = np.random.default_rng(0).integers(0, 256, (200, 5, 5, 3), np.uint8)
+        writer.add("train", images, np.arange(200) % 10)
     data.prepare_data()
     data.setup()
     with pytest.raises(UserError, match="train holds 5 x 5 x 3, and this data is 8 x 8 x 1"):

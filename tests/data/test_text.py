@@ -103,7 +103,7 @@ def test_a_store_with_ids_that_stand_for_no_word_is_refused(ready, wrong):
         verified=True,
         options=data.stored_options,
     )
-    ids = np.tile(np.array([2, 3, wrong, 5], np.int32), 8)
+    ids = np.array([(2 + i, 3, wrong, 5) for i in range(8)], np.int32).ravel()
     with writer as target:
         target.vocabulary = tuple("abcdefgh")
         for part in ("train", "test"):

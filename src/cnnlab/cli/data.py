@@ -12,6 +12,7 @@ from cnnlab.cli.arguments import Arguments
 from cnnlab.config.compose import compose
 from cnnlab.config.conf import conf_dir, groups, meaning
 from cnnlab.errors import UserError, did_you_mean
+from cnnlab.files import require_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,6 +82,8 @@ def parse(words: Sequence[str]) -> Request:
         for word in rest:
             if not word.startswith(FOLDERS):
                 raise UserError(f"data list {word}: allowed are data.root=FOLDER and data.store=FOLDER.")
+            key, _, folder = word.partition("=")
+            require_folder(key, Path(folder).expanduser())
         return Request(action, rest, None)
     name, *rest = rest or [""]
     _check_name(action, name)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from cnnlab.cli.arguments import Arguments
+from cnnlab.errors import visible
 
 USAGE = (
     "evaluate RUN [data=NAME] [data.KEY=VALUE ...] [trainer.KEY=VALUE ...] [--part test|val|train] [--json]"
@@ -45,7 +46,7 @@ def main(words: Sequence[str]) -> int:
 
     found = evaluate(arguments.run, arguments.overrides, arguments.part)
     for remark in found.remarks:
-        print(f"cnnlab: {remark}.", file=sys.stderr)
+        print(visible(f"cnnlab: {remark}."), file=sys.stderr)
     if arguments.json:
         print(json.dumps(asdict(found), indent=1))
         return 0

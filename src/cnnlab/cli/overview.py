@@ -20,7 +20,7 @@ from cnnlab.data.spec import DataSpec
 from cnnlab.data.splits import Indices
 from cnnlab.data.stored import StoredDataModule
 from cnnlab.data.text import IMDB, Texts
-from cnnlab.errors import UserError
+from cnnlab.errors import UserError, visible
 from cnnlab.figures.images import image_grid
 from cnnlab.figures.style import save
 from cnnlab.figures.tables import column_histograms
@@ -55,7 +55,7 @@ def show(data: DataModule, picture: Path, console: Console) -> None:
     if spec.kind == "tabular":
         console.print(_columns_table(data, found), highlight=False, markup=False)
     for line in _remarks(data, found):
-        print(line)
+        print(visible(line))
     samples = data.samples(data.splits.train.stored)
     if isinstance(data, IMDB) and isinstance(samples, Texts):
         _print_texts(data, samples)
@@ -173,7 +173,9 @@ def _print_texts(data: IMDB, samples: Texts) -> None:
         start, stop = samples.texts.offsets[row : row + 2].tolist()
         words = " ".join(data.spelled(samples.texts.ids[start:stop].tolist()))
         name = data.spec.class_names[int(samples.targets[row])]
-        lines = textwrap.wrap(f"{name}: {words}", WIDTH, max_lines=LINES_OF_A_TEXT, placeholder=" ...")
+        lines = textwrap.wrap(
+            visible(f"{name}: {words}"), WIDTH, max_lines=LINES_OF_A_TEXT, placeholder=" ..."
+        )
         print("\n".join(lines))
 
 

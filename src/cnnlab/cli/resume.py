@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from cnnlab.cli.isolation import isolated
 from cnnlab.config.changed import changes
 from cnnlab.config.compose import compose
-from cnnlab.errors import UserError, did_you_mean
+from cnnlab.errors import UserError, did_you_mean, visible
 
 if TYPE_CHECKING:
     from cnnlab.training.folder import RunFolder
@@ -59,7 +59,7 @@ def main(words: Sequence[str]) -> int:
         OmegaConf.update(cfg, key, value)
     check(cfg)
     if (said := _finished(place, list(asked))) is not None:
-        print(said)
+        print(visible(said))
         return 0
     start = latest(place)
     _long_enough(cfg, start)

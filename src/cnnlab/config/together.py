@@ -29,8 +29,10 @@ def require_together(plain: Mapping[str, Any]) -> None:
         trainer.max_steps=STEPS, or schedule=constant.
     """
     trainer, schedule = plain["trainer"], plain["schedule"]
-    _require_end(trainer, schedule)
-    _require_measured(trainer, schedule)
+    made = locate("schedule", schedule["_target_"])
+    if getattr(made, "needs_end", False):
+        _require_end(trainer, made.__name__)
+    _require_measured(trainer, schedule.get("monitor", getattr(made, "monitor", None)))
     _require_length(trainer)
     _require_time(trainer.get("max_time"))
     if trainer.get("fast_dev_run"):
@@ -40,18 +42,18 @@ def require_together(plain: Mapping[str, Any]) -> None:
         )
 
 
-def _require_end(trainer: Mapping[str, Any], schedule: Mapping[str, Any]) -> None:
-    limits = (trainer.get("max_epochs", NO_LIMIT), trainer.get("max_steps", NO_LIMIT))
-    made = locate("schedule", schedule["_target_"])
-    if getattr(made, "needs_end", False) and limits == (NO_LIMIT, NO_LIMIT):
+def _require_end(trainer: Mapping[str, Any], schedule: str) -> None:
+    # Without a word on the epochs Lightning takes 1,000, but none where there is another end.
+    otherwise = NO_LIMIT if trainer.get("max_time") else None
+    if (trainer.get("max_epochs", otherwise), trainer.get("max_steps", NO_LIMIT)) == (NO_LIMIT, NO_LIMIT):
         raise UserError(
-            f"trainer.max_epochs=-1: {made.__name__} needs an end; say trainer.max_epochs=EPOCHS,"
+            f"trainer.max_epochs=-1: {schedule} needs an end; say trainer.max_epochs=EPOCHS,"
             " trainer.max_steps=STEPS, or schedule=constant."
         )
 
 
-def _require_measured(trainer: Mapping[str, Any], schedule: Mapping[str, Any]) -> None:
-    monitor, every = schedule.get("monitor"), trainer.get("check_val_every_n_epoch", 1)
+def _require_measured(trainer: Mapping[str, Any], monitor: str | None) -> None:
+    every = trainer.get("check_val_every_n_epoch", 1)
     if every > 1 and str(monitor).startswith("val/"):
         raise UserError(
             f"trainer.check_val_every_n_epoch={every}: the schedule looks at {monitor} after each epoch;"

@@ -22,8 +22,6 @@ from cnnlab.data.store_writer import StoreWriter
 from cnnlab.errors import UserError
 from cnnlab.files import require_folder
 
-NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
-
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class StoredDataModule(DataModule):
@@ -109,7 +107,7 @@ class StoredDataModule(DataModule):
                 ) as writer:
                     self.write(writer)
         except OSError as error:
-            if error.errno not in NO_PERMISSION:
+            if not isinstance(error, PermissionError) and error.errno != errno.EROFS:
                 raise
             raise UserError(
                 f"data.store={path.parent}: no permission to write there; data.store=FOLDER chooses another."

@@ -159,7 +159,7 @@ class IMDB(StoredDataModule):
     def contents(self) -> dict[str, Content]:
         """Classes and digests; leaks are samples that are not used, if they are to be dropped."""
         found = super().contents()
-        if self.drop_leaks:
+        if self.drop_leaks and "test" in found:
             labels, digests = found["train"]
             labels = np.where(np.isin(digests, found["test"].digests), -1, labels)
             found["train"] = Content(labels, digests)

@@ -51,7 +51,7 @@ def screen(comparison: Comparison) -> str:
     ]
     if rows[TOP + 1 :]:
         lines.append(f"and {len(rows) - TOP - 1} more")
-    return "\n".join([*lines, *map(visible, answer(comparison).splitlines())])
+    return "\n".join([*lines, *map(visible, answer(comparison).split("\n"))])
 
 
 def table(comparison: Comparison) -> list[list[str]]:

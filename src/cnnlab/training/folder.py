@@ -124,7 +124,10 @@ class RunFolder:
         )
         tops = (self.path / name for name in (*_FILES, *_FOLDERS))
         for path in (*tops, *jobs, *below):
-            mode = path.lstat().st_mode if os.path.lexists(path) else stat.S_IFREG
+            try:
+                mode = path.lstat().st_mode
+            except (FileNotFoundError, NotADirectoryError):  # or renamed meanwhile
+                continue
             if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
                 what = "a link" if stat.S_ISLNK(mode) else "neither a file nor a folder"
                 raise UserError(f"{path}: it is {what}; nothing is written into such a run folder.")
