@@ -185,7 +185,7 @@ def test_another_command_in_the_same_folder_is_refused(cnnlab, tmp_path):
     for words in (
         ["model=linear", "seed=2,3"],
         ["model=linear", "seed=1,2", "optimizer.lr=0.5"],
-        ["seed=1,2"],
+        ["model=mlp", "seed=1,2"],
     ):
         code, _, err = cnnlab(*study, *words)
         assert (code, err.count("\n")) == (2, 1)

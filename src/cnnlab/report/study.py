@@ -1,6 +1,7 @@
 """The page of a study, from the runs that were compared."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cnnlab.errors import UserError
@@ -103,11 +104,9 @@ def _question(comparison: Comparison, runs: Sequence[StudyRun]) -> list[Markup]:
 
 
 def _values(comparison: Comparison, key: str) -> list[str]:
-    found = list(dict.fromkeys(line.group.shown[key] for line in comparison.lines))
-    try:
+    found = list(dict.fromkeys(line.group.shown[key] for line in comparison.listed))
+    with suppress(ValueError):  # names stay as they were listed
         found.sort(key=float)
-    except ValueError:
-        found.sort()
     more = f", and {len(found) - MOST_VALUES} more" if len(found) > MOST_VALUES else ""
     return [", ".join(found[:MOST_VALUES]) + more]
 

@@ -252,5 +252,5 @@ def _against(
     mine, theirs = (measures(one.group, "test", quantity) for one in (line, best))
     if not mine or not theirs:
         return replace(line, improvement=improvement)
-    paired = by_repetition(mine, theirs, line.group, counted)
-    return replace(line, improvement=improvement, to_best=difference(*paired, test_share=share))
+    found = difference(*by_repetition(mine, theirs, line.group, counted), test_share=share)
+    return replace(line, improvement=improvement, to_best=found)
