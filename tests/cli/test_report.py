@@ -188,7 +188,7 @@ def test_a_folder_in_the_place_of_the_page_is_a_mistake(cnnlab, left):
     (run.folder / "report.html").mkdir()
     code, _, err = cnnlab("report", str(run.folder))
     assert (code, err.count("\n")) == (2, 1)
-    assert "report.html: the page cannot be written there (Is a directory)" in err
+    assert "report.html: it is a folder, where a file is to be written." in err
 
 
 def test_a_run_that_failed_says_why(cnnlab, left):

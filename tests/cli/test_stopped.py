@@ -39,6 +39,8 @@ def test_a_signal_lets_the_jobs_save_their_states(tmp_path, launcher, number, se
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Where the tests run in the background, they and their children ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     until = time.monotonic() + 300
     while len(list(tmp_path.glob("study/*/metrics.csv"))) < begun and time.monotonic() < until:

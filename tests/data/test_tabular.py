@@ -71,7 +71,15 @@ def test_noise_has_as_many_rows_as_are_asked_for():
 
 def test_a_linear_network_reaches_least_squares(tmp_path):
     settings = ["data=boston", "model=linear", "optimizer=adam", "optimizer.lr=1.0", "data.batch_size=all"]
-    cfg = compose([*settings, "trainer.max_epochs=600", "logger=none", "trainer.accelerator=cpu"])
+    cfg = compose(
+        [
+            *settings,
+            "trainer.max_epochs=600",
+            "logger=none",
+            "trainer.accelerator=cpu",
+            "trainer.check_val_every_n_epoch=100",
+        ]
+    )
     result = run(cfg, tmp_path)
     data = ready(Boston(validation=0.1))
     samples, splits = data.samples("train"), data.splits

@@ -23,6 +23,21 @@ def test_less_may_be_better() -> None:
     assert np.asarray(bold.get_ydata())[-1] == 0
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_two_failed_runs_do_not_press_the_others_together(sign: float) -> None:
+    results = [*np.linspace(0.95, 0.99, 11), 0.5, 0.51]
+    figure = parallel_coordinates(
+        {"units": list(range(13))}, [sign * one for one in results], label="result", higher_is_better=sign > 0
+    )
+    axes = figure.axes[0]
+    ends = [float(np.asarray(line.get_ydata())[-1]) for line in axes.lines[:13]]  # from the worst to the best
+    np.testing.assert_allclose(
+        ends if sign > 0 else 1 - np.array(ends), [0, 0, *np.linspace(0, 1, 11)], atol=1e-9
+    )
+    texts = [text.get_text() for text in axes.texts]
+    assert [text for text in texts if text.endswith("or worse")] == [f"{sign * 0.95:.3g} or worse"]
+
+
 def test_bars_are_means_with_their_deviation() -> None:
     drops = {"lr": np.array([1.0, 3.0]), "units": np.array([4.0, 6.0])}
     axes = importance_bars(drops, label="drop").axes[0]

@@ -205,7 +205,7 @@ def test_a_loss_that_is_no_number_is_a_failed_training(trained, tmp_path):
 def test_a_wrong_rate_is_refused_before_the_data_is_read(trained, tmp_path):
     with pytest.raises(UserError, match=r"optimizer\.lr=-1: "):
         run(compose(["optimizer.lr=-1", "data=cifar10", f"data.root={tmp_path}/nowhere"]), tmp_path / "run")
-    assert json.loads((tmp_path / "run" / "result.json").read_text())["status"] == "failed"
+    assert not (tmp_path / "run" / "result.json").exists()
 
 
 def test_a_model_that_cannot_take_the_data_is_refused_by_the_layer(tmp_path):

@@ -14,10 +14,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from cnnlab.config import conf
-from cnnlab.config.hints import as_typed, require
+from cnnlab.config.hints import require
 from cnnlab.config.limits import LIMITS
 from cnnlab.config.targets import locate
 from cnnlab.config.together import require_together
+from cnnlab.config.written import as_typed
 from cnnlab.errors import UserError, did_you_mean, reason
 
 # Groups whose option is one call, and groups that hold several by name.

@@ -1,7 +1,6 @@
 """Types of arguments: what YAML can write of them, whether a value fits, and how both are said in words."""
 
 import json
-import re
 import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
+from cnnlab.config.written import as_typed
 from cnnlab.errors import UserError, did_you_mean
 
 WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", type(None): "null"}
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-LONGEST_SHOWN = 80
 Hint = Any  # a type form, which has no type of its own
 
 
@@ -125,30 +124,3 @@ def _choices(hint: Hint) -> list[str]:
     if origin is Literal:
         return [str(choice) for choice in parts]
     return [choice for part in parts for choice in _choices(part)]
-
-
-def as_typed(value: object) -> str:
-    """Write a value as on the command line, cut where it is very long.
-
-    Examples:
-        >>> as_typed([0.5, None, True]), as_typed("3"), len(as_typed("x" * 1000))
-        ('[0.5,null,true]', '"3"', 80)
-    """
-    text = in_full(value)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
-
-
-def in_full(value: object) -> str:
-    """Write a value as on the command line, however long.
-
-    Examples:
-        >>> in_full({"hidden": [16, 8], "norm": None})
-        '{hidden:[16,8],norm:null}'
-    """
-    if isinstance(value, list):
-        return f"[{','.join(map(in_full, value))}]"
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{in_full(part)}" for key, part in value.items()) + "}"
-    if isinstance(value, str):
-        return f'"{value}"' if re.fullmatch(r"[-+.\d]+|true|false|null", value) else value
-    return json.dumps(value)

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from cnnlab.config import conf
 from cnnlab.config.compose import compose, parse
-from cnnlab.config.hints import as_typed
+from cnnlab.config.written import as_typed
 from cnnlab.errors import UserError
 
 # What says only which options were chosen, and what a study may keep in an experiment: see `launched`.

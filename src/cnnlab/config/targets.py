@@ -15,7 +15,7 @@ from typing import Any
 
 from cnnlab.config import conf
 from cnnlab.config.allowing import FLAG, of_the_user
-from cnnlab.config.hints import as_typed
+from cnnlab.config.written import as_typed
 from cnnlab.errors import UserError, did_you_mean, reason
 
 _OPTIMIZERS = (

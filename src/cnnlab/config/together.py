@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from cnnlab.config.hints import as_typed
 from cnnlab.config.targets import locate
+from cnnlab.config.written import as_typed
 from cnnlab.errors import UserError
 
 NO_LIMIT = -1

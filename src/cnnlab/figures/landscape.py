@@ -1,6 +1,7 @@
 """All settings of a study at once, and what they do to its result."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,9 @@ NAME_LENGTH = 28  # characters
 CHOICE_LENGTH = 10
 PLANES_IN_A_ROW = 4
 MOST_TICKS = 8
+TICK_DISTANCE = 0.045  # of an axis's length
+FEW_RUNS = 10
+LABEL_WIDTH = 56  # characters
 WORST_GREY, GOOD_GREY = 0.82, 0.35
 
 
@@ -42,7 +46,8 @@ def parallel_coordinates(
 ) -> Figure:
     """Draw each run as a line through its settings to its result; the best tenth is bold and blue.
 
-    The others are the darker the better they are.
+    The others are the darker the better they are. A few runs that are far worse than all others would press
+    these together: they end at the foot of the result's axis, whose label then says "or worse".
 
     Inselberg, The plane with parallel coordinates, 1985.
 
@@ -72,7 +77,12 @@ def parallel_coordinates(
     result = np.asarray(results, np.float64)[there]
     order = np.argsort(result if higher_is_better else -result, kind="stable")  # the best are drawn last
     bold = set(order[-max(1, len(result) // 10) :].tolist())
-    columns = [*map(_axis, shown.values()), _axis(list(result))]
+    kept = _without_outliers(result if higher_is_better else -result)
+    columns = [*map(_axis, shown.values()), _axis(list(kept if higher_is_better else -kept))]
+    if kept.min() > (result if higher_is_better else -result).min():
+        foot = 0 if higher_is_better else -1
+        place, text = columns[-1][1][foot]
+        columns[-1][1][foot] = (place, f"{text} or worse")
     names = [*shown, label]
     figure = new_figure(max(6.0, 1.7 * len(names) + 1.0), 4.8)
     axes = figure.subplots()
@@ -123,8 +133,25 @@ def _axis(values: Sequence[float | str]) -> tuple[Floats, list[tuple[float, str]
         between = np.linspace(low, low + extent, 5)
         distinct = 10**between if log else between
     places = ((np.log10(distinct) if log else distinct) - low) / extent
-    ticks = [(float(place), f"{number:.3g}") for place, number in zip(places, distinct, strict=True)]
+    ticks = _apart([(float(place), f"{number:.3g}") for place, number in zip(places, distinct, strict=True)])
     return (scaled - low) / extent, ticks, len(np.unique(numbers)) <= MOST_TICKS < len(numbers)
+
+
+def _apart(ticks: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Leave out ticks whose texts would lie upon each other; the first and the last stay."""
+    kept = ticks[:1]
+    for tick in ticks[1:-1]:
+        if kept[-1][0] + TICK_DISTANCE <= tick[0] <= ticks[-1][0] - TICK_DISTANCE:
+            kept.append(tick)
+    return kept + ticks[1:][-1:]
+
+
+def _without_outliers(results: Floats) -> Floats:
+    """Raise results far below all others to an outer fence, as Tukey draws it; few runs have none."""
+    low, high = np.quantile(results, [0.25, 0.9])
+    fence = low - 3.0 * (high - low)
+    inside = results[results >= fence]
+    return results if len(results) < FEW_RUNS else np.maximum(results, inside.min())
 
 
 def _nudged(places: Floats) -> Floats:
@@ -162,7 +189,7 @@ def importance_bars(importances: Mapping[str, Floats], *, label: str, title: str
     axes.axvline(0.0, color="0.4", linewidth=1.0)
     axes.set_yticks(range(len(ordered)), [shorten(name, NAME_LENGTH) for name in ordered], parse_math=False)
     axes.invert_yaxis()
-    axes.set_xlabel(label, fontsize=TEXT_SIZE, parse_math=False)
+    axes.set_xlabel(textwrap.fill(label, LABEL_WIDTH), fontsize=TEXT_SIZE, parse_math=False)
     if title:
         figure.suptitle(title, fontsize=TITLE_SIZE, parse_math=False)
     return figure

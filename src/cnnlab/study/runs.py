@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from cnnlab.config.hints import in_full
+from cnnlab.config.written import in_full
 from cnnlab.training.folder import CONFIG, RESULT, RunFolder
 from cnnlab.training.result import NOT_FINGERPRINTED, as_result
 
