@@ -2,14 +2,11 @@
 
 from collections.abc import Collection, Sequence
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.check import check
-from cnnlab.config.compose import compose, groups
-from cnnlab.config.explain import explain
+from cnnlab.config.compose import compose, groups, parse
 from cnnlab.errors import UserError
 
 
@@ -61,10 +58,7 @@ def changes(overrides: Sequence[str]) -> list[Override]:
         >>> [(one.key_or_group, one.value()) for one in changes(["trainer.max_epochs=30"])]
         [('trainer.max_epochs', 30)]
     """
-    try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except HydraException as error:
-        raise UserError(explain(error, overrides, compose)) from error
+    parsed = parse(overrides)
     for one in parsed:
         if one.is_delete() or one.is_sweep_override() or one.package is not None:
             raise UserError(f"{one.input_line}: a change is written KEY=VALUE, with one value.")

@@ -33,14 +33,12 @@ SUPPLIED = {
     "model": {"spec", "optimizer", "schedule", "vocabulary_size"},
     "optimizer": {"params"},
     "trainer": {
-        *(
-            "callbacks",
-            "logger",
-            "default_root_dir",
-            "plugins",
-            "enable_progress_bar",
-            "enable_checkpointing",
-        ),
+        "callbacks",
+        "logger",
+        "default_root_dir",
+        "plugins",
+        "enable_progress_bar",
+        "enable_checkpointing",
         "reload_dataloaders_every_n_epochs",  # each would begin anew, with the order of the first epoch
     },
     "callbacks": {"dirpath"},

@@ -5,9 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -111,8 +109,8 @@ def _params(params: object) -> list[str]:
 
 def _parsed(word: str) -> Override | None:
     try:
-        return OverridesParser.create().parse_override(word)
-    except HydraException:
+        return parse([word])[0]
+    except UserError:
         return None
 
 

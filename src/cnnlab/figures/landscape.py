@@ -75,11 +75,12 @@ def parallel_coordinates(
         for name, values in settings.items()
     }
     result = np.asarray(results, np.float64)[there]
-    order = np.argsort(result if higher_is_better else -result, kind="stable")  # the best are drawn last
+    better = result if higher_is_better else -result
+    order = np.argsort(better, kind="stable")  # the best are drawn last
     bold = set(order[-max(1, len(result) // 10) :].tolist())
-    kept = _without_outliers(result if higher_is_better else -result)
-    columns = [*map(_axis, shown.values()), _axis(list(kept if higher_is_better else -kept))]
-    if kept.min() > (result if higher_is_better else -result).min():
+    fenced = _without_outliers(better)
+    columns = [*map(_axis, shown.values()), _axis(list(fenced if higher_is_better else -fenced))]
+    if fenced.min() > better.min():
         foot = 0 if higher_is_better else -1
         place, text = columns[-1][1][foot]
         columns[-1][1][foot] = (place, f"{text} or worse")

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,7 +144,14 @@ class RunFolder:
     @property
     def is_finished(self) -> bool:
         """Whether a result says so; what cannot be read does not."""
-        return (_there(self.result) or {}).get("status") == "finished"
+        return self._said().get("status") == "finished"
+
+    def _said(self) -> dict[str, Any]:
+        """What the result says; nothing where there is none, or none that can be read."""
+        try:
+            return self.result() or {}
+        except UserError:
+            return {}
 
     def make_room(self, again: str | None = None) -> None:
         """Remove what a run left that failed before it had anything to lose.
@@ -155,7 +162,7 @@ class RunFolder:
         Raises:
             UserError: if there is a run that has a result or a state, which a new one would destroy.
         """
-        found = _there(self.result) or {}
+        found = self._said()
         failed_once = found.get("status") in _WITHOUT_RESULT and found.get("config_fingerprint") == again
         if found.get("status") == "finished" or (any(self.checkpoints.glob("*.ckpt")) and not failed_once):
             raise UserError(
@@ -259,14 +266,6 @@ class RunFolder:
             raise UserError(f"{self.path}: not a run folder, it has no {name}.") from error
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: cannot be read ({reason(error)}).") from error
-
-
-def _there(read: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
-    """What can be read of a folder that may hold anything."""
-    try:
-        return read()
-    except UserError:
-        return None
 
 
 def folder_of_figures(run: Path, asked: Path | None) -> Path:

@@ -16,10 +16,10 @@ from pytorch_lightning import Callback
 
 from cnnlab.errors import Pruned, Refusal, UserError, reason
 from cnnlab.training.checkpoint_files import read_checkpoint
-from cnnlab.training.folder import RunFolder
+from cnnlab.training.folder import RESULT, RunFolder
 from cnnlab.training.loggers import EpochRecords
 from cnnlab.training.metrics_csv import Row
-from cnnlab.training.result import Result, config_fingerprint
+from cnnlab.training.result import Result, as_result, config_fingerprint
 
 INTERRUPTED = "interrupted"
 
@@ -64,7 +64,7 @@ def left_before(cfg: DictConfig, place: RunFolder) -> tuple[Result | None, Start
     with suppress(UserError):  # nothing there, or nothing that can be read
         found = place.result() or {}
         if found.get("status") == "finished" and found.get("config_fingerprint") == asked:
-            return Result(**found), None
+            return as_result(found, place.path / RESULT), None
         # Where the training itself is at fault, its state leads there once more.
         unfinished = found.get("status", INTERRUPTED) in (INTERRUPTED, "failed") and not found.get("failure")
         if (
