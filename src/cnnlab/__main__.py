@@ -1,11 +1,13 @@
 """The door: ``python -m cnnlab`` and the ``cnnlab`` command. Imports nothing heavy."""
 
+import atexit
 import errno
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from cnnlab.config.allowing import allowing
 from cnnlab.config.typed import require_readable
@@ -100,5 +102,21 @@ def _dispatch(words: list[str]) -> int:
     return result
 
 
+def program() -> NoReturn:
+    """Run what was typed as a process of its own, and end that at once.
+
+    Python takes a second and a half to take torch's modules apart one by one, which the system does faster.
+    """
+    code = main()
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+    except OSError as error:  # the disk is full, or nobody reads any more
+        code = code or FAILED
+        if not isinstance(error, BrokenPipeError):
+            print(f"cnnlab: {error}", file=sys.stderr)
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

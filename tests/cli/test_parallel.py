@@ -1,4 +1,5 @@
 import json
+import multiprocessing
 import subprocess
 import sys
 
@@ -13,8 +14,14 @@ sys.exit(main(["-m", "hydra/launcher=joblib", "seed=1,2"]))
 """
 
 
+def names_of_children():
+    return [process.name for process in multiprocessing.active_children()]
+
+
 def test_jobs_run_in_processes_of_their_own_and_their_failures_are_gathered(cnnlab, tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    from joblib.externals.loky.backend.context import get_context
+
     words = ("-m", *SMALL, "optimizer=sgd", "optimizer.lr=0.1,1e38", "hydra.sweep.dir=study")
     code, out, err = cnnlab(*words, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     assert code == 1
@@ -25,6 +32,9 @@ def test_jobs_run_in_processes_of_their_own_and_their_failures_are_gathered(cnnl
     assert [found[number]["status"] for number in range(2)] == ["finished", "failed"]
     assert err.startswith("cnnlab: job 2/2 failed: the training loss is")
     assert "Best by validation is lr=0.1" in out
+    # The processes are forked from one that has imported torch; none waits for further jobs.
+    assert get_context().get_start_method() == "forkserver"
+    assert not [name for name in names_of_children() if "loky" in name.lower()]
     # In one process they come to the same.
     (tmp_path / "study" / "0_optimizer.lr=0.1" / "result.json").unlink()
     assert cnnlab(*words)[0] == 1

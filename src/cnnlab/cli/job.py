@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,16 +39,19 @@ class Task:
         failures: where a study's failures are noted, for the process that started it.
         error: what a single run ended with.
         allowed: names of the user's own that may be called.
+        folder: where it was typed.
     """
 
     jobs: int
     failures: Path | None = None
     error: Exception | None = field(default=None, init=False)
     allowed: tuple[str, ...] = field(default_factory=of_the_user, init=False)
+    folder: Path = field(default_factory=Path.cwd, init=False)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Arrive in another process, where Hydra has a folder to name before it calls."""
         self.__dict__.update(state)
+        os.chdir(self.folder)
         allow_only(self.allowed)
         register_resolvers()
 

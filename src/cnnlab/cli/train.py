@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,6 +11,7 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 
+from cnnlab.cli.forked import fork_jobs, forked
 from cnnlab.cli.isolation import isolated
 from cnnlab.cli.job import Task
 from cnnlab.cli.study import held, keep_command, study_folder, sum_up, take_up, told_folder
@@ -28,6 +29,7 @@ MISTAKE = 2
 FAILURES = ".failures"
 # Hydra's flags that would read a config from elsewhere than it was checked.
 REFUSED_FLAGS = ("config_name", "config_path", "config_dir", "experimental_rerun")
+PARALLEL = "hydra/launcher=joblib"
 # Settings that say where things lie, which name no folder.
 PLACES = ("data.root", "data.store", "data.path")
 
@@ -47,6 +49,8 @@ def main(words: Sequence[str]) -> int:
     arguments = _parse(words)
     register_resolvers()
     if not _only_shows(arguments):
+        if arguments.multirun and PARALLEL in arguments.overrides:
+            fork_jobs()  # what they import is there when all checks are done
         launch = launched(arguments.overrides, multirun=arguments.multirun)
         jobs = check_jobs(launch.overrides, multirun=launch.multirun, config=launch.config)
         if launch.multirun and jobs:
@@ -63,7 +67,8 @@ def _study(
 ) -> int:
     """Run all jobs in the study's folder, then sum them up and say what failed."""
     folder = study_folder(jobs[0])
-    with held(folder), _stopped_as_a_whole(folder):
+    parallel = forked() if PARALLEL in arguments.overrides else nullcontext()
+    with held(folder), parallel, _stopped_as_a_whole(folder):
         search = is_search(launch.overrides)
         take_up(folder, arguments.overrides, jobs, naming(jobs), search=search)
         task = Task(number_of_jobs(launch.overrides, jobs), failures=folder / FAILURES)

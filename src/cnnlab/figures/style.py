@@ -1,5 +1,6 @@
 """What every figure shares: a palette, quiet axes, labels that fit, and a safe way to disk."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -125,11 +126,11 @@ def darken(figure: Figure) -> None:
             if hasattr(artist, getter) and hasattr(artist, setter):
                 before = np.atleast_2d(to_rgba_array(getattr(artist, getter)()))
                 if len(before):
-                    after = np.array([_in_dark(color) for color in before])
+                    after = np.array([_in_dark(*color) for color in before.tolist()])
                     getattr(artist, setter)(tuple(after[0].tolist()) if len(after) == 1 else after)
         box = artist.get_bbox_patch() if isinstance(artist, Text) else None
         if box is not None:  # no child of its text; its edge is not drawn
-            box.set_facecolor(tuple(_in_dark(np.array(box.get_facecolor())).tolist()))
+            box.set_facecolor(_in_dark(*to_rgba(box.get_facecolor())))
 
 
 _COLOURED = (
@@ -144,15 +145,18 @@ _DARK_PAGE, _PALE_TEXT = np.array([0.09, 0.10, 0.12]), np.array([0.92, 0.92, 0.9
 _LIGHTENED = {BLUE: "#56B4E9", VERMILION: "#FF8A4C", GREEN: "#2BC4A0"}
 
 
-def _in_dark(color: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A colour (4,) as it is on a dark page; greys from white to black become page to text."""
+@cache
+def _in_dark(red: float, green: float, blue: float, alpha: float) -> tuple[float, float, float, float]:
+    """A colour as it is on a dark page; greys from white to black become page to text."""
+    color = (red, green, blue)
     for light, dark in _LIGHTENED.items():
-        if np.allclose(color[:3], to_rgba(light)[:3], atol=0.01):
-            return np.append(to_rgba(dark)[:3], color[3])
-    if np.ptp(color[:3]) > 0.01:
-        return color
-    changed = _DARK_PAGE + (1 - color[0]) * (_PALE_TEXT - _DARK_PAGE)
-    return np.append(changed.round(4), color[3])
+        if np.allclose(color, to_rgba(light)[:3], atol=0.01):
+            return to_rgba(dark, alpha)
+    if np.ptp(color) > 0.01:
+        return (*color, alpha)
+    changed = _DARK_PAGE + (1 - red) * (_PALE_TEXT - _DARK_PAGE)
+    red, green, blue = changed.round(4).tolist()
+    return (red, green, blue, alpha)
 
 
 def dark_twin(path: Path) -> Path:

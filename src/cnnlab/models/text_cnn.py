@@ -72,6 +72,7 @@ class TextCNN(Network):
         pool_size: length and stride of the poolings, one for all or a list; what is left over is dropped.
         classifier: widths of the hidden dense layers.
         activation: by name, after each convolution and hidden dense layer.
+        conv_activation: after each convolution in its place; None is ``activation``.
         negative_slope: of ``leaky_relu``.
         norm: batch norm of the convolutions, ``before`` or ``after`` the activation, or ``none``.
         norm_momentum: share of the new batch in the running statistics (Keras's momentum is 1 less this).
@@ -106,6 +107,7 @@ class TextCNN(Network):
         pool_size: Count | Sequence[Count] = 2,
         classifier: Sequence[Count] = (30,),
         activation: Activation = "relu",
+        conv_activation: Activation | None = None,
         negative_slope: NotNegative = 0.01,
         norm: NormPlace = "none",
         norm_momentum: UpToOne = 0.1,
@@ -119,7 +121,7 @@ class TextCNN(Network):
     ) -> None:
         super().__init__()
         self.padding, self.pool, self.norm = padding, pool, norm
-        self.act, self.negative_slope = activation, negative_slope
+        self.act, self.negative_slope = conv_activation or activation, negative_slope
         self.norm_momentum, self.norm_eps = norm_momentum, norm_eps
         self.l2_conv, self.l2_dense = l2_conv, l2_dense
         self.embedding = nn.Embedding(vocabulary_size, embedding_dim)
