@@ -95,6 +95,7 @@ def test_what_is_right_passes(overrides):
         ),
         ("callbacks.checkpoint.mode=maxi", "callbacks.checkpoint.mode=maxi: allowed is one of min, max"),
         ("callbacks.checkpoint=null", "callbacks.checkpoint: it cannot be left out."),
+        ("~optimizer._partial_", "optimizer._partial_: it cannot be left out."),
         ("~model", "model: none is chosen; say model=..."),
         ("~schedule", "schedule: none is chosen; say schedule=..."),
         ("+callbacks.foo=3", "callbacks.foo=3: allowed are settings with a _target_"),

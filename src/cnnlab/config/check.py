@@ -24,7 +24,7 @@ from cnnlab.errors import UserError, did_you_mean, reason
 # Groups whose option is one call, and groups that hold several by name.
 CALLED = ("data", "model", "optimizer", "schedule", "trainer")
 COLLECTIONS = ("callbacks", "logger")
-NEEDED = ("callbacks.checkpoint",)
+NEEDED = ("callbacks.checkpoint", "optimizer._partial_")
 SINGLE_VALUES = ("seed",)
 SINGLE_MEMBERS = ("callbacks.on_nan",)  # may be left out
 PARTIAL = ("optimizer",)
