@@ -62,3 +62,9 @@ def test_names_have_marks_and_no_line() -> None:
     places = np.array([line.get_xdata() for line in drawn], np.float64)
     assert (np.diff(places, axis=0) > 0).all()  # beside each other
     assert np.rint(places).tolist() == [[0, 1], [0, 1]]
+
+
+def test_settings_stand_at_a_heat_map_as_they_are_typed():
+    axes = heat_map([2.0, 2.5], ["[16,32]", 1e-3], np.ones((2, 2)), label="x", **NAMED).axes[0]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["[16,32]", "0.001"]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["2", "2.5"]
