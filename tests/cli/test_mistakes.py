@@ -20,6 +20,7 @@ SMALL = ("data.size=8", "model=linear", "trainer.max_epochs=1", "logger=none")
         (["--config-dir=/tmp"], "--config-dir: cnnlab reads its own conf/ only."),
         (["--experimental-rerun", "x"], "--experimental-rerun: cnnlab reads its own conf/ only."),
         (["--cfg", "job", "-m"], "--cfg"),
+        (["--cfg", "job", "job"], "job: it cannot be read"),
         (["model.lrr=3"], "model.lrr: model has no key lrr"),
         (["trainer.max_epochs=abc"], "trainer.max_epochs=abc: allowed is"),
         (["model.kernel_size=[3]"], "model.kernel_size"),

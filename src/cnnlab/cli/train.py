@@ -16,7 +16,7 @@ from cnnlab.cli.isolation import isolated
 from cnnlab.cli.job import Task
 from cnnlab.cli.study import held, keep_command, study_folder, sum_up, take_up, told_folder
 from cnnlab.config import conf
-from cnnlab.config.compose import CONFIG_NAME, REFUSALS, compose, expand
+from cnnlab.config.compose import CONFIG_NAME, REFUSALS, compose, expand, parse
 from cnnlab.config.explain import explain
 from cnnlab.config.launching import WRITTEN_OUT, Launch, compose_job, launched
 from cnnlab.config.resolvers import register_resolvers
@@ -55,6 +55,7 @@ def main(words: Sequence[str]) -> int:
         jobs = check_jobs(launch.overrides, multirun=launch.multirun, config=launch.config)
         if launch.multirun and jobs:
             return _study(words, arguments, launch, jobs)
+    parse(arguments.overrides)  # which a flag's own word is not among
     task = Task(jobs=1)
     code = _call_hydra(task, words, arguments, arguments.overrides)
     if task.error is not None:
@@ -130,6 +131,8 @@ def _call_hydra(
             if isinstance(error.__cause__, UserError):  # of a log that cannot be written
                 raise error.__cause__ from error
             raise UserError(explain(error, arguments.overrides, compose)) from error
+        except BrokenPipeError:  # nobody reads what it shows
+            raise
         except OSError as error:  # of Hydra itself, since those of a job are kept
             raise UserError(f"{error.filename}: the folder cannot be made ({error.strerror}).") from error
     return 0
