@@ -71,11 +71,14 @@ def _require_length(trainer: Mapping[str, Any]) -> None:
             )
 
 
+TIMES = ("weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds")
+
+
 def _require_time(allowed: object) -> None:
     """Refuse a time in which nothing is trained; how it is written is for the Trainer to say."""
     nothing = isinstance(allowed, str) and set(allowed) <= set("0:")
     if isinstance(allowed, dict) and all(isinstance(part, (int, float)) for part in allowed.values()):
-        known = {key: part for key, part in allowed.items() if key in ("days", "hours", "minutes", "seconds")}
+        known = {key: part for key, part in allowed.items() if key in TIMES}
         nothing = timedelta(**known) <= timedelta()
     if nothing:
         raise UserError(

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Timer
 
 from cnnlab.data.datamodule import DataModule
 
@@ -55,3 +56,15 @@ def _of_the_data(data: DataModule) -> Iterator[str]:
         yield f"{len(data.skipped)} unreadable files were left out"
     if getattr(data, "verify", True) is False:
         yield "the raw files were not compared with their checksums (data.verify=false)"
+
+
+def of_the_end(trainer: pl.Trainer) -> Iterator[str]:
+    """Say that time ended a training, which another machine will not repeat.
+
+    Args:
+        trainer: it has fitted.
+    """
+    timer = next((each for each in trainer.callbacks if isinstance(each, Timer)), None)  # type: ignore[attr-defined]
+    if timer is not None and (left := timer.time_remaining()) is not None and left <= 0:
+        steps = trainer.global_step
+        yield f"trainer.max_time ended the training, after {steps} step{'s' * (steps != 1)}"

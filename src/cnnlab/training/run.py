@@ -21,7 +21,7 @@ from cnnlab.memory import smaller_batch, within_memory
 from cnnlab.models.describe import Description, describe
 from cnnlab.training.build import build
 from cnnlab.training.callbacks import make_callbacks
-from cnnlab.training.caveats import caveats
+from cnnlab.training.caveats import caveats, of_the_end
 from cnnlab.training.checkpoints import load_weights
 from cnnlab.training.features import served
 from cnnlab.training.fingerprints import weights_fingerprint
@@ -229,6 +229,7 @@ class Run:
             self.result.epochs = len(self.records.rows)
             self.result.warnings = list(self.watchers.learning.warnings)
             self.result.steps_left_out = getattr(self.watchers.on_nan, "left_out", 0)
+        self.result.caveats += of_the_end(self.trainer)
         self.result.followed = self.checkpoint.monitor
         self.result.samples_per_second = self.watchers.speed.samples_per_second
 
