@@ -147,3 +147,11 @@ def test_an_experiment_with_a_grid_goes_with_no_other():
 def test_without_m_it_is_one_run():
     launch = launched(["experiment=planes_grid"], multirun=False)
     assert (launch.multirun, launch.overrides) == (False, ["experiment=planes_grid"])
+
+
+def test_a_setting_of_what_a_study_chooses_is_told_how_to_be_typed():
+    with pytest.raises(
+        UserError, match=r"^model\.hidden=\[5\]: it is read before model=mlp,linear is chosen; "
+    ):
+        launched(["model=mlp,linear", "model.hidden=[5]"], multirun=True)
+    assert launched(["model=mlp,linear", "++model.hidden=[5]"], multirun=True).multirun

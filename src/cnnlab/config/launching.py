@@ -59,7 +59,10 @@ def launched(overrides: Sequence[str], *, multirun: bool) -> Launch:
     parsed = parse(overrides)
     # Hydra asks for these without what is swept.
     fixed = [str(one.input_line) for one in parsed if not one.is_sweep_override()]
-    cfg = _checked(fixed)
+    try:
+        cfg = _checked(fixed)
+    except UserError as error:
+        raise _of_a_choice(parsed) or error from error
     hydra = cfg.hydra
     if not multirun and hydra.mode != RunMode.MULTIRUN:
         return Launch(False, list(overrides), _without_hydra(cfg) if len(fixed) == len(parsed) else None)
@@ -73,6 +76,18 @@ def _grid(hydra: DictConfig) -> list[str]:
     """Overrides that the chosen files sweep themselves."""
     node = OmegaConf.to_container(hydra.sweeper, resolve=False)
     return _params((node.get("params") if isinstance(node, dict) else None) or {})
+
+
+def _of_a_choice(parsed: Sequence[Override]) -> UserError | None:
+    """What to type for a setting of something that the study itself chooses, unknown to Hydra as yet."""
+    varied = {_key(one): one.input_line for one in parsed if one.is_sweep_override()}
+    for one in parsed:
+        chosen = varied.get(_key(one).partition(".")[0])
+        plain = not (one.is_sweep_override() or one.is_add() or one.is_force_add() or one.is_delete())
+        if chosen and plain:
+            word = one.input_line
+            return UserError(f"{word}: it is read before {chosen} is chosen; ++{word} sets it in each job.")
+    return None
 
 
 def _require_one_grid(parsed: Sequence[Override], fixed: Sequence[str]) -> None:
