@@ -129,7 +129,7 @@ def test_a_job_that_the_disk_has_ended_goes_on_where_there_is_room(cnnlab, small
     words += ("logger=none", "schedule=constant", "seed=1")
     code, _, err = cnnlab(*words, f"hydra.sweep.dir={small_disk}/study")
     assert code == 1
-    assert "the one before it is intact" in err
+    assert "the one before it is intact" in err, err
     shutil.copytree(small_disk / "study", tmp_path / "study")
     code, out, _ = cnnlab(*words, "hydra.sweep.dir=study")
     assert code == 0

@@ -103,7 +103,8 @@ LETTERS = (
     ".",
     "[",
 )
-ARGUMENTS = sorted(set(inspect.signature(Trainer).parameters) - {"self"})
+# The processes of several devices would each begin these tests anew: tests/cli/test_devices.py has them.
+ARGUMENTS = sorted(set(inspect.signature(Trainer).parameters) - {"self", "devices", "num_nodes"})
 USUAL = ("true", "false", "null", "0", "1", "2", "7", "0.5", "1.0", "simple", "{minutes:1}")
 ALLOWED_BYTES, ALLOWED_SECONDS = 2 << 30, 60  # of the processor
 SMALL = ("data=xor", "model=mlp", "model.hidden=[3]", "trainer=cpu", "trainer.max_epochs=2", "logger=none")
@@ -328,7 +329,8 @@ class OneBatch:
 def cheap(cfg):
     """Whether a batch of it takes no file and little time."""
     long = {"min_steps", "min_epochs"} & set(cfg.trainer)
-    if long or cfg.data._target_.rpartition(".")[2] not in AT_HAND:
+    several = cfg.trainer.get("devices", "auto") not in (1, "auto") or "num_nodes" in cfg.trainer
+    if long or several or cfg.data._target_.rpartition(".")[2] not in AT_HAND:
         return False
     with torch.device("meta"):
         _, model = build(cfg)
@@ -382,6 +384,8 @@ def test_a_further_argument_of_the_trainer_trains_or_is_one_sentence(cnnlab, pro
             if code == 0:
                 trained += 1
                 fault = "" if finished(tmp_path / str(seed)) else "no finished run"
+            if "longer than" in err:  # as long as was asked for, 10^30 epochs say
+                fault = ""
         except BaseException as error:
             fault, err = f"{type(error).__name__}: {error}"[:300], ""
         if fault:

@@ -227,3 +227,10 @@ def test_a_run_keeps_no_secret_of_the_environment(trained, monkeypatch):
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert len(files) > 8
     assert not [path for path in files if b"s3cret-of-the-environment" in path.read_bytes()]
+
+
+def test_a_share_of_the_test_that_leaves_nothing_is_refused_before_the_training(trained, tmp_path):
+    said = r"^trainer\.limit_test_batches=0\.001: not one of \d+ batch(es)? is left; allowed is a share of "
+    with pytest.raises(UserError, match=said):
+        trained("run", "model=linear", "trainer.limit_test_batches=0.001")
+    assert not list(tmp_path.glob("**/best.ckpt"))

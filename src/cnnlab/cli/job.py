@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from cnnlab.cli.isolation import said_into
 from cnnlab.config.allowing import allow_only, of_the_user
 from cnnlab.config.resolvers import register_resolvers
-from cnnlab.errors import Pruned, TrainingError, UserError
+from cnnlab.errors import LONGEST_SENTENCE, Pruned, TrainingError, UserError
 from cnnlab.study.stopping import Stopping, outlive_signals
 
 if TYPE_CHECKING:
@@ -135,7 +135,9 @@ def run_job(cfg: DictConfig, jobs: int) -> float | None:
     except Exception as error:
         expected = isinstance(error, (UserError, TrainingError))
         sentence = str(error) if expected else f"{type(error).__name__}: {error}"
-        raise TrainingError(f"{number} failed: {sentence.rstrip('.')}. Its folder is {folder}") from error
+        said, where = f"{number} failed: {sentence.rstrip('.')}", f". Its folder is {folder}"
+        # Of a long sentence the middle is left out; the reason is not to be in it.
+        raise TrainingError(said + where if len(said + where) <= LONGEST_SENTENCE else said) from error
     tested = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in result.test.items())
     print(f"{number} finished in {result.seconds:.1f} s: test {tested}", flush=True)
     return followed(result)

@@ -33,7 +33,7 @@ from cnnlab.training.pictures import Outcome, first_batch, title_of
 from cnnlab.training.process import settled, without_idle_warnings
 from cnnlab.training.result import Result, config_fingerprint, git_state, versions, write_predictions
 from cnnlab.training.resuming import RunState, Start
-from cnnlab.training.trainer import build_trainer, epoch_teller
+from cnnlab.training.trainer import build_trainer, epoch_teller, require_test_batches
 
 LESS_MEMORY = (
     "a smaller network, smaller samples, or data.memory=map where there is such a setting, need less"
@@ -193,6 +193,7 @@ class Run:
             blocks = self.data.training_blocks(self.model.preprocess.block_length)
             self.model.preprocess.fit(blocks)
         self.served = served(self.data, self.model, self.trainer)
+        require_test_batches(self.trainer.limit_test_batches or 0, len(self.served.test_dataloader()))
 
     def _go_on(self, start: Start) -> None:
         """Take up the curves where the checkpoint was written."""

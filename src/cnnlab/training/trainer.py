@@ -15,6 +15,7 @@ from pytorch_lightning.profilers import PassThroughProfiler
 from torch import nn
 
 from cnnlab.config.make import make
+from cnnlab.errors import UserError
 from cnnlab.training.checkpoints import AtomicCheckpointIO
 from cnnlab.training.metrics_csv import Row
 
@@ -55,6 +56,25 @@ class Unprofiled(PassThroughProfiler):
     def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
         """Do nothing before and after."""
         return self.nothing
+
+
+def require_test_batches(limit: float, batches: int) -> None:
+    """Refuse a share of the test batches of which nothing is left; the Trainer would after the training.
+
+    Raises:
+        UserError: for such a share.
+
+    Examples:
+        >>> require_test_batches(0.5, 2)
+        >>> require_test_batches(0.5, 1)
+        Traceback (most recent call last):
+        cnnlab.errors.UserError: trainer.limit_test_batches=0.5: not one of 1 batch is left; allowed is ...
+    """
+    if isinstance(limit, float) and limit > 0 and int(limit * batches) < 1:
+        raise UserError(
+            f"trainer.limit_test_batches={limit}: not one of {batches} batch{'es' * (batches != 1)} is left;"
+            f" allowed is a share of {1 / batches:.2g} or more, or a number of batches."
+        )
 
 
 def build_trainer(
