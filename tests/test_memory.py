@@ -11,7 +11,7 @@ LIMIT = 4 << 30
 COMMON = ("logger=none", "trainer=cpu", "trainer.max_epochs=1", "hydra.run.dir=run")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps to RLIMIT_AS")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps to RLIMIT_DATA")
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -36,7 +36,7 @@ def test_lack_of_memory_is_one_sentence(tmp_path, words, said):
         [sys.executable, "-m", "cnnlab", *words, *COMMON],
         cwd=tmp_path,
         env=os.environ | {"XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT)),
         capture_output=True,
         text=True,
         check=False,

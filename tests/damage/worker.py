@@ -10,17 +10,19 @@ import json
 import os
 import pickle
 import resource
+import shutil
 import signal
 import sys
 import tarfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
+from pytorch_lightning import Callback, LightningModule, Trainer
 
 from cnnlab.config.compose import compose
 from cnnlab.data.birds import BIRD_CLASSES, list_birds
@@ -33,7 +35,7 @@ from cnnlab.data.reviews import encode_reviews, read_reviews
 from cnnlab.data.spec import DataSpec
 from cnnlab.data.store import open_store
 from cnnlab.data.store_writer import StoreWriter
-from cnnlab.errors import UserError
+from cnnlab.errors import TrainingError, UserError
 from cnnlab.export.loading import load as load_network
 from cnnlab.models.pretrained import read as read_pretrained
 from cnnlab.sealed import BrokenSeal, create, open_sealed, seal
@@ -44,6 +46,7 @@ from cnnlab.training.checkpoint_files import load_weights
 from cnnlab.training.folder import RunFolder
 from cnnlab.training.loggers import EpochRecords
 from cnnlab.training.result import Result, read_predictions, write_predictions
+from cnnlab.training.resuming import latest
 
 MEMORY = 2 << 30  # bytes beyond what the imports take
 SECONDS = 10  # of the processor, for one file
@@ -54,11 +57,12 @@ CIFAR = "cifar-10-batches-py"
 
 
 class Kind(NamedTuple):
-    """How a file is made below a folder, and how it is read; reading checks shapes and types."""
+    """How a file is made below a folder, read and damaged; reading checks shapes and types."""
 
     place: str
     make: Callable[[Path], object]
     read: Callable[[Path], object]
+    damage: Callable[[bytes, np.random.Generator], bytes] | None = None
 
 
 def made_store(path: Path) -> None:
@@ -110,6 +114,69 @@ def read_checkpoint(path: Path) -> None:
     assert isinstance(load_weights(module, path), int)
     for name, tensor in module.state_dict().items():
         assert torch.equal(tensor, written[name]), f"{name} was read, and is not what was written"
+
+
+TINY = ("data=xor", "model=mlp", "model.hidden=[3]", "trainer=cpu", "logger=none", "schedule=constant")
+
+
+class Ended(BaseException):
+    """What nothing catches."""
+
+
+class EndsBeforeTheTest(Callback):
+    """The test and the figures know nothing of a state."""
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        raise Ended
+
+
+def made_state(path: Path) -> None:
+    from cnnlab.training.run import run
+
+    run(compose([*TINY, "trainer.max_epochs=2"]), path.parents[1])
+
+
+def read_state(path: Path) -> None:
+    """Go on for two epochs, in a copy of the run's folder."""
+    from cnnlab.training.run import run
+
+    place = RunFolder(path.parents[2] / "again")
+    shutil.rmtree(place.path, ignore_errors=True)
+    shutil.copytree(path.parents[1], place.path)
+    cfg = compose([*TINY, "trainer.max_epochs=4"])
+    try:
+        run(cfg, place.path, start=latest(place), callbacks=[EndsBeforeTheTest()])
+    except Ended:
+        assert all(epoch > 0 for epoch in place.history()["epoch"])
+    except TrainingError as error:  # a loss that is no number
+        raise UserError(str(error)) from error
+
+
+OTHERS: list[Any] = [None, 3, -1, 10**12, 0.5, float("nan"), "abc", [], [{}], {}, {"a": 1}, torch.zeros(3)]
+
+
+def other_parts(whole: bytes, draws: np.random.Generator) -> bytes:
+    """Put something else in place of a part of a state, or of several, in a file that is whole."""
+    state = torch.load(io.BytesIO(whole), weights_only=True)
+    for _ in range(int(draws.integers(1, 4))):
+        places = list(parts_of(state))
+        holder, key = places[int(draws.integers(len(places)))]
+        number = int(draws.integers(len(OTHERS) + 1))
+        if number < len(OTHERS):
+            holder[key] = OTHERS[number]
+        else:
+            del holder[key]
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    return stream.getvalue()
+
+
+def parts_of(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Each container of a state, with each of its keys."""
+    if isinstance(node, (dict, list)):
+        for key in list(node) if isinstance(node, dict) else range(len(node)):
+            yield node, key
+            yield from parts_of(node[key])
 
 
 def made_old_weights(path: Path) -> None:
@@ -365,6 +432,7 @@ KINDS = {
     "store": Kind("store.h5", made_store, read_store),
     "features": Kind("features.h5", made_sealed, read_sealed),
     "checkpoint": Kind("best.ckpt", made_checkpoint, read_checkpoint),
+    "state": Kind("run/checkpoints/last.ckpt", made_state, read_state, other_parts),
     "weights": Kind("weights.pth", made_old_weights, read_weights),
     "idx": Kind("x-idx3-ubyte", made_idx, read_idx_file),
     "idx.gz": Kind("x-idx3-ubyte.gz", made_idx, read_idx_file),
@@ -444,7 +512,7 @@ def read_all(name: str, folder: Path, count: int) -> dict[str, Any]:
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
     for number in range(count):
         draws = np.random.default_rng([number, *name.encode()])
-        while (content := damaged(whole, draws)) == whole:
+        while (content := (kind.damage or damaged)(whole, draws)) == whole:
             pass
         path.write_bytes(content)
         (folder / "number").write_text(str(number))

@@ -1,5 +1,6 @@
 """Export to ONNX: raw samples in, what the network says in the units of the targets out."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +53,17 @@ def graph(form: InputFormat, network: nn.Module) -> Any:  # noqa: ANN401 - a mes
     """Trace a network that takes raw batches into an ONNX model."""
     spec = form.spec
     example = torch.zeros((2, *spec.input_shape), dtype=DTYPES[spec.kind])
-    program = torch.onnx.export(
-        network.eval(),
-        (example,),
-        input_names=[INPUTS[spec.kind]],
-        output_names=[OUTPUTS[spec.target]],
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-        external_data=False,
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch 2.8 warns of its own use of its own classes
+        program = torch.onnx.export(
+            network.eval(),
+            (example,),
+            input_names=[INPUTS[spec.kind]],
+            output_names=[OUTPUTS[spec.target]],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            external_data=False,
+            verbose=False,
+        )
     if program is None:
         raise RuntimeError("torch.onnx gave no program")
     return program.model_proto
@@ -114,22 +117,25 @@ def load(file: Path) -> Predictor:
     about = About.from_texts({prop.key: prop.value for prop in model.metadata_props}, file)
     try:
         session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        inputs = [(one.type, list(one.shape[1:])) for one in session.get_inputs()]
+        outputs = [list(one.shape[1:]) for one in session.get_outputs()]
     except Exception as error:  # likewise
         raise UserError(f"{file}: onnxruntime cannot read it ({reason(error)}).") from error
-    _require_fit(file, session, about.form)
+    _require_fit(file, inputs, outputs, about.form)
     return Predictor(about.form, OnnxNetwork(session, file, about.form.spec), about.preprocess)
 
 
-def _require_fit(file: Path, session: Any, form: InputFormat) -> None:  # noqa: ANN401
+def _require_fit(
+    file: Path, inputs: list[tuple[str, list[Any]]], outputs: list[list[Any]], form: InputFormat
+) -> None:
     """Refuse a model that takes other samples, or gives other outputs, than its metadata says."""
     spec = form.spec
     wanted = (TYPES.get(spec.kind, "tensor(float)"), list(spec.input_shape))
-    found = [(one.type, list(one.shape[1:])) for one in session.get_inputs()]
-    if found != [wanted] or len(session.get_outputs()) != 1:
-        raise UserError(f"{file}: its input is {found}, and its metadata says {wanted}.")
-    given, told = list(session.get_outputs()[0].shape[1:]), list(_output_shape(spec))
-    if given != told:
-        raise UserError(f"{file}: each of its outputs is {given}, and its metadata says {told}.")
+    if inputs != [wanted] or len(outputs) != 1:
+        raise UserError(f"{file}: its input is {inputs}, and its metadata says {wanted}.")
+    told = list(_output_shape(spec))
+    if outputs != [told]:
+        raise UserError(f"{file}: each of its outputs is {outputs[0]}, and its metadata says {told}.")
 
 
 def _output_shape(spec: DataSpec) -> tuple[int, ...]:

@@ -131,7 +131,7 @@ class RunState(Callback):
 
     @contextmanager
     def doubted(self, path: Path | None) -> Iterator[None]:
-        """Blame the checkpoint for what goes wrong before a first step was taken from it.
+        """Blame the checkpoint for what goes wrong before there is a state behind it.
 
         Args:
             path: the checkpoint; None is none.
@@ -166,6 +166,7 @@ class RunState(Callback):
             "metrics": {name: value.cpu() for name, value in trainer.callback_metrics.items()},
             "random": random_states(),
         }
+        self._goes_on = True
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -175,7 +176,19 @@ class RunState(Callback):
         self._metrics = dict(checkpoint["run"]["metrics"])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the metrics of the epoch before to the callbacks, as if there had been no break."""
+        """Show the metrics of the epoch before to the callbacks, as if there had been no break.
+
+        Raises:
+            ValueError: if the checkpoint has something else where optimizer and schedule need numbers.
+        """
+        for optimizer in trainer.optimizers:
+            for key, own in optimizer.defaults.items():
+                if not all(_stands_for(group.get(key), own) for group in optimizer.param_groups):
+                    raise ValueError(f"{key} of the optimizer is not what it has to be")
+        for config in trainer.lr_scheduler_configs:
+            rates = getattr(config.scheduler, "base_lrs", [])
+            if not _stands_for(rates, [1.0] * len(rates)):
+                raise ValueError("base_lrs of the schedule are not what they have to be")
         trainer.callback_metrics.update(self._metrics)
 
     def on_train_batch_start(
@@ -190,16 +203,13 @@ class RunState(Callback):
             set_random_states(self._random)
             self._random = None
 
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,  # noqa: ANN401 - Lightning's signature
-        batch: Any,  # noqa: ANN401
-        batch_idx: int,
-    ) -> None:
-        """Know that a step was taken."""
-        self._goes_on = True
+
+def _stands_for(found: Any, own: Any) -> bool:  # noqa: ANN401 - whatever a checkpoint may hold
+    """Whether numbers stand where an optimizer's or a schedule's own settings have numbers."""
+    if isinstance(own, (list, tuple)):
+        same = isinstance(found, (list, tuple)) and len(found) == len(own)
+        return same and all(_stands_for(one, other) for one, other in zip(found, own, strict=True))
+    return isinstance(found, (int, float)) or not isinstance(own, (int, float))
 
 
 def end_epoch(loops: dict[str, Any]) -> None:
