@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from cnnlab.config.compose import compose
+from cnnlab.models.graph import can_draw_graphs
 from cnnlab.training.folder import RunFolder
 from cnnlab.training.run import run
 
@@ -17,6 +18,7 @@ QUICK = ["trainer=cpu", "logger=none", "trainer.max_epochs=1"]
 OF_IMAGES = {
     *("learning_curves", "confusion_matrix", "confusion_matrix_of_counts", "calibration", "most_confused"),
     *("most_confident_mistakes", "responses", "first_layer_filters"),
+    *(["network"] if can_draw_graphs() else []),
 }
 
 
@@ -50,6 +52,16 @@ def test_outputs_of_a_squared_error_have_no_calibration(tmp_path):
     run(compose(words), tmp_path / "mse")
     assert "calibration" not in stems(tmp_path / "mse" / "figures")
     assert "most_confident_mistakes" in stems(tmp_path / "mse" / "figures")
+
+
+def test_what_draws_the_network_is_named_where_it_is_missing(cnnlab, trained, monkeypatch, tmp_path):
+    pytest.importorskip("torchview")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code, out, err = cnnlab("figures", str(trained), "network", "--to", "again")
+    assert (code, out) == (2, "")
+    assert err.startswith("cnnlab: Graphviz's program dot, which draws it, is missing")
+    assert not (tmp_path / "again").exists()
+    assert cnnlab("figures", str(trained), "calibration", "--to", "again")[0] == 0
 
 
 def test_figures_are_drawn_again_as_they_were(cnnlab, trained, tmp_path):

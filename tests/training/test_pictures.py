@@ -18,11 +18,17 @@ from cnnlab.config.compose import compose
 from cnnlab.data import tables
 from cnnlab.data.digits import read_digits
 from cnnlab.figures.images import CELL, GAP, HEADING_HEIGHT, NAME_WIDTH
+from cnnlab.models.graph import can_draw_graphs
 from cnnlab.training.build import build
 from cnnlab.training.checkpoints import BestAndLast
 from cnnlab.training.learning import Learning
 from cnnlab.training.pictures import Outcome, first_batch
 from cnnlab.training.run import run
+
+
+@pytest.fixture
+def no_graphs(monkeypatch):
+    monkeypatch.setattr("cnnlab.training.pictures.can_draw_graphs", lambda: False)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +143,7 @@ def test_tensorboard_has_the_noisy_batch_and_the_picture(denoised):
         "learning curves",
         "responses",
         "first layer filters",
+        *(["network"] if can_draw_graphs() else []),
         "last layer filters",
     }
 
@@ -186,7 +193,7 @@ def test_a_permutation_travels_in_the_checkpoint(mnist, tmp_path):
 VALUES = ["model=linear", "optimizer=adam", "schedule=constant", "trainer=cpu", "logger=none"]
 
 
-def test_values_are_saved_and_drawn(tmp_path):
+def test_values_are_saved_and_drawn(tmp_path, no_graphs):
     words = ["data=boston", "optimizer.lr=0.1", "trainer.max_epochs=10"]
     result = run(compose([*VALUES, *words]), tmp_path)
     found = saved(tmp_path)
@@ -211,7 +218,7 @@ def drawn_for(*words):
     return data, {name: draw() for name, draw in drawings.items()}
 
 
-def test_prices_stand_against_each_feature_in_its_own_units():
+def test_prices_stand_against_each_feature_in_its_own_units(no_graphs):
     data, figures = drawn_for("data=boston", "model=linear")
     assert list(figures) == ["predicted against true", "residuals", "target against features"]
     panels = figures["target against features"].axes
@@ -220,6 +227,22 @@ def test_prices_stand_against_each_feature_in_its_own_units():
     lstat = np.asarray(panels[-1].lines[0].get_xdata())
     table = np.loadtxt(Path(tables.__file__).parent / "housing.csv", delimiter=",")
     np.testing.assert_allclose(lstat, table[data.splits.test.rows, 12], rtol=1e-6)
+
+
+@pytest.mark.skipif(not can_draw_graphs(), reason="torchview or Graphviz is not installed")
+def test_a_network_is_drawn_in_its_own_pixels_and_a_large_one_by_its_blocks():
+    heights = {}
+    for name in ("linear", "resnet18", "resnet50"):
+        pretrained = [] if name == "linear" else ["model.weights=null"]
+        data, model = build(compose(["data=digits", f"model={name}", *pretrained]))
+        outputs = torch.eye(10)
+        figure = Outcome(data, model, outputs.argmax(1), outputs, {}, title="test").network()
+        (drawn,) = figure.axes[0].images
+        left, right, bottom, top = drawn.get_extent()
+        assert drawn.get_array().shape[:2] == (bottom - top, right - left)
+        heights[name] = bottom - top
+    assert heights["linear"] < heights["resnet18"] < 3000
+    assert heights["resnet50"] < 5000, "16 blocks and not 50 layers"
 
 
 def test_one_step_of_the_logistic_map_shows_its_parabola():

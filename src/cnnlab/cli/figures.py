@@ -29,6 +29,8 @@ def main(words: Sequence[str]) -> int:
     folder = folder_of_figures(run, arguments.to)
     outcome = outcome_of(run, arguments.test)
     drawings = outcome.drawings()
+    if any(word.removesuffix(".png") == "network" for word in typed):
+        drawings.setdefault("network", outcome.network)  # which says what is missing
     names = [_name(word, drawings) for word in typed] or list(drawings)
     for name in names:
         write(drawings[name](), folder / file_name(name), dark=arguments.dark)

@@ -153,6 +153,31 @@ def captioned_rows(rows: Mapping[str, NDArray[np.uint8]], *, title: str = "") ->
     return _fitted(figure)
 
 
+def picture(image: NDArray[np.uint8], *, title: str = "") -> Figure:
+    """Show one image pixel by pixel, however large it is.
+
+    Args:
+        image: shape (H, W, C), uint8, of 1, 3 or 4 channels as in :func:`image_grid`.
+        title: what stands above it.
+
+    Raises:
+        ValueError: if the shape or dtype is another.
+
+    Examples:
+        >>> picture(np.zeros((900, 700, 3), np.uint8)).bbox.size.tolist()
+        [716.0, 916.0]
+    """
+    _check(image[None])
+    height, width = image.shape[:2]
+    top = HEADING_HEIGHT if title else GAP
+    figure = _page(page := max(width, NARROWEST if title else 0) + 2 * GAP, height + top + GAP)
+    axes = figure.axes[0]
+    if title:
+        _head(axes, title, HEADING_HEIGHT)
+    _show(axes, image, (page - width) // 2, top, width, height)
+    return _fitted(figure)
+
+
 def _head(axes: Axes, title: str, height: int) -> None:
     """Write a title into the topmost ``height`` pixels of the page."""
     text = shorten(title, int(axes.bbox.width / HEADING_CHARACTER))

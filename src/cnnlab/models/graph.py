@@ -1,6 +1,8 @@
 """A picture of a network: its layers as boxes with their shapes, by torchview and Graphviz."""
 
+import shutil
 import warnings
+from importlib.util import find_spec
 from typing import Literal
 
 import torch
@@ -16,7 +18,11 @@ BATCH = 1
 
 
 def network_graph(
-    network: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype = torch.float32, kind: Format = "png"
+    network: nn.Module,
+    input_shape: tuple[int, ...],
+    dtype: torch.dtype = torch.float32,
+    kind: Format = "png",
+    depth: int = 10,
 ) -> bytes:
     """Draw the layers of a network in the order in which a sample goes through them.
 
@@ -25,6 +31,7 @@ def network_graph(
         input_shape: shape of one sample.
         dtype: of the input.
         kind: of the file.
+        depth: how many levels of modules are opened; what lies deeper is one box.
 
     Returns:
         The content of the file.
@@ -38,7 +45,7 @@ def network_graph(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torchview's, which its user can do nothing about
         graph = torchview.draw_graph(
-            network, input_data=sample, device=device, mode="eval", depth=10, expand_nested=True, roll=True
+            network, input_data=sample, device=device, mode="eval", depth=depth, expand_nested=True, roll=True
         ).visual_graph
     graph.graph_attr["dpi"] = str(DPI)
     try:
@@ -48,3 +55,8 @@ def network_graph(
             "Graphviz's program dot, which draws it, is missing; the system's package graphviz has it."
         ) from error
     return content
+
+
+def can_draw_graphs() -> bool:
+    """Whether torchview, its Python package graphviz and Graphviz's program ``dot`` are there."""
+    return bool(find_spec("torchview") and find_spec("graphviz") and shutil.which("dot"))

@@ -31,6 +31,7 @@ CAPTIONS = {
     "first layer filters": "What the first layer looks for.",
     "last layer filters": "Kernels of the last convolution.",
     "confusion matrix of counts": "The same as numbers of samples.",
+    "network": "Its layers, with the shapes that go in and come out.",
 }
 
 

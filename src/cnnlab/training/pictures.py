@@ -1,5 +1,6 @@
 """Which figures a run draws: it depends on what its data has to predict."""
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from omegaconf import DictConfig
+from PIL import Image
 from torch import Tensor, nn
 
 from cnnlab.data.datamodule import DataModule
@@ -18,9 +20,10 @@ from cnnlab.figures.calibration import calibration_curve
 from cnnlab.figures.confusion import confused_bars, confusion_matrix, confusions_in_words, most_confused
 from cnnlab.figures.curves import learning_curves
 from cnnlab.figures.filters import filter_grid, responses
-from cnnlab.figures.images import captioned_rows, image_grid, image_rows
+from cnnlab.figures.images import captioned_rows, image_grid, image_rows, picture
 from cnnlab.figures.roc import roc_and_precision_recall
 from cnnlab.figures.values import error_against, predicted_against_true, residuals, target_against_features
+from cnnlab.models.graph import can_draw_graphs, network_graph
 from cnnlab.models.module import NetworkModule
 from cnnlab.training.filters import dense_filters, first_and_last
 
@@ -30,6 +33,8 @@ CONFUSED_PAIRS, CONFUSED_IMAGES = 5, 8
 WRONG_IMAGES = 24
 ANSWERED_IMAGES = 4
 SUM_TOLERANCE = 1e-3
+SHALLOW = 50  # modules; larger networks are drawn by their blocks
+BLOCKS = 3  # levels of modules that are then opened
 
 Drawing = Callable[[], Figure]
 
@@ -89,7 +94,9 @@ class Outcome:
                 learning_curves, self.history, best_epoch=self.best_epoch, title=self.title
             )
         drawn |= of_the_test[self.data.spec.target]()
-        return drawn | self._of_filters() if self.data.spec.kind == "image" else drawn
+        if self.data.spec.kind == "image":
+            drawn |= self._of_filters()
+        return drawn | {"network": self.network} if can_draw_graphs() else drawn
 
     @property
     def heading(self) -> str:
@@ -184,6 +191,18 @@ class Outcome:
                 t = self._inputs()[:, spec.feature_names.index("t")]
                 drawn["error against t"] = partial(error_against, t, **both | {"name": "t"})
         return drawn
+
+    def network(self) -> Figure:
+        """The network's layers, one below the other; of a large one its blocks.
+
+        Raises:
+            UserError: where something to draw with is missing.
+        """
+        model = self.model
+        depth = SHALLOW if sum(1 for _ in model.network.modules()) <= SHALLOW else BLOCKS
+        shape = model.preprocess.output_shape
+        drawn = network_graph(model.network, shape, model.network_dtype, depth=depth)
+        return picture(np.asarray(Image.open(io.BytesIO(drawn)).convert("RGB")), title=self.title)
 
     def _of_filters(self) -> dict[str, Drawing]:
         number = sum(isinstance(layer, nn.Conv2d) for layer in self.model.network.modules())
