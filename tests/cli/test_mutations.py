@@ -375,7 +375,7 @@ def test_a_mutated_command_line_is_a_run_or_one_sentence(cnnlab, until_training,
 
 def test_a_further_argument_of_the_trainer_trains_or_is_one_sentence(cnnlab, proofs, tmp_path):
     wrong, trained = [], 0
-    for seed in range(300 if proofs else 30):
+    for seed in range(300 if proofs else 10):
         words = added_to_trainer(random.Random(seed), [*SMALL, f"hydra.run.dir={seed}"])
         try:
             with bounded():
