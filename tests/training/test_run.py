@@ -8,8 +8,10 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score, log_loss, top_k_accuracy_score
 
 from cnnlab.config.compose import compose
+from cnnlab.data.stored import StoredDataModule
 from cnnlab.errors import TrainingError, UserError
 from cnnlab.training.checkpoints import load_weights
+from cnnlab.training.folder import RunFolder
 from cnnlab.training.run import build, run, weights_fingerprint
 
 CONV = ["model=convnet", "model.features=[8,P]", "model.classifier=[]", "model.dropout_pool=0.2"]
@@ -234,3 +236,21 @@ def test_a_share_of_the_test_that_leaves_nothing_is_refused_before_the_training(
     with pytest.raises(UserError, match=said):
         trained("run", "model=linear", "trainer.limit_test_batches=0.001")
     assert not list(tmp_path.glob("**/best.ckpt"))
+
+
+def test_a_result_stays_readable_however_many_files_were_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(StoredDataModule, "skipped", tuple(f"{'folder/' * 20}{i}.png" for i in range(20_000)))
+    words = [
+        "data=digits",
+        "data.size=8",
+        "model=linear",
+        "trainer=cpu",
+        "logger=none",
+        "trainer.max_epochs=1",
+    ]
+    run(compose(words), tmp_path / "run")
+    found = RunFolder(tmp_path / "run").result()
+    assert found is not None
+    assert len(found["skipped"]) == 201
+    assert found["skipped"][-1] == "and 19,800 others"
+    assert "20000 unreadable files were left out" in found["caveats"]

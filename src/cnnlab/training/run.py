@@ -38,6 +38,7 @@ from cnnlab.training.trainer import build_trainer, epoch_teller, require_test_ba
 LESS_MEMORY = (
     "a smaller network, smaller samples, or data.memory=map where there is such a setting, need less"
 )
+KEPT_NAMES = 200  # of files that were left out; a result is read up to a megabyte
 
 
 def run(
@@ -181,7 +182,10 @@ class Run:
         self.data.prepare_data()
         self.data.setup()
         self.result.samples = self.data.counts()
-        self.result.skipped = list(self.data.skipped)
+        skipped = self.data.skipped
+        self.result.skipped = list(skipped[:KEPT_NAMES])
+        if len(skipped) > KEPT_NAMES:
+            self.result.skipped.append(f"and {len(skipped) - KEPT_NAMES:,} others")
         self.result.data_fingerprint = self.state.data_fingerprint = self.data.fingerprint()
         self.result.caveats = caveats(
             self.trainer, self.data, self.cfg.trainer.get("deterministic"), self.result.git
