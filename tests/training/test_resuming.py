@@ -1,5 +1,6 @@
 import csv
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,7 +9,8 @@ from cnnlab.config.compose import compose
 from cnnlab.errors import UserError
 from cnnlab.models.module import NetworkModule
 from cnnlab.training.folder import RunFolder
-from cnnlab.training.resuming import Start, latest, random_states, set_random_states
+from cnnlab.training.loggers import EpochRecords
+from cnnlab.training.resuming import RunState, Start, latest, random_states, set_random_states
 from cnnlab.training.run import run
 
 # 1294 samples in batches of 128: eleven steps an epoch.
@@ -234,3 +236,15 @@ def test_random_states_survive_a_checkpoint(tmp_path):
     first = torch.rand(3)
     set_random_states(torch.load(tmp_path / "states", weights_only=True))
     assert torch.equal(torch.rand(3), first)
+
+
+def test_a_fresh_training_may_have_rates_that_are_tensors(tmp_path):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=torch.tensor(0.1))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
+    trainer = SimpleNamespace(
+        optimizers=[optimizer],
+        lr_scheduler_configs=[SimpleNamespace(scheduler=schedule)],
+        callback_metrics={},
+    )
+    RunState(EpochRecords(tmp_path / "metrics.csv")).on_train_start(trainer, None)
+    assert trainer.callback_metrics == {}

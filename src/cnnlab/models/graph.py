@@ -15,6 +15,7 @@ Format = Literal["png", "svg", "pdf"]
 EXTRA = "pictures"
 DPI = 110
 BATCH = 1
+DEPTH = 10  # levels of modules that are opened
 
 
 def network_graph(
@@ -22,7 +23,7 @@ def network_graph(
     input_shape: tuple[int, ...],
     dtype: torch.dtype = torch.float32,
     kind: Format = "png",
-    depth: int = 10,
+    depth: int = DEPTH,
 ) -> bytes:
     """Draw the layers of a network in the order in which a sample goes through them.
 

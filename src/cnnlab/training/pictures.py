@@ -23,7 +23,7 @@ from cnnlab.figures.filters import filter_grid, responses
 from cnnlab.figures.images import captioned_rows, image_grid, image_rows, picture
 from cnnlab.figures.roc import roc_and_precision_recall
 from cnnlab.figures.values import error_against, predicted_against_true, residuals, target_against_features
-from cnnlab.models.graph import can_draw_graphs, network_graph
+from cnnlab.models.graph import DEPTH, can_draw_graphs, network_graph
 from cnnlab.models.module import NetworkModule
 from cnnlab.training.filters import dense_filters, first_and_last
 
@@ -199,7 +199,7 @@ class Outcome:
             UserError: where something to draw with is missing.
         """
         model = self.model
-        depth = SHALLOW if sum(1 for _ in model.network.modules()) <= SHALLOW else BLOCKS
+        depth = BLOCKS if sum(1 for _ in model.network.modules()) > SHALLOW else DEPTH
         shape = model.preprocess.output_shape
         drawn = network_graph(model.network, shape, model.network_dtype, depth=depth)
         return picture(np.asarray(Image.open(io.BytesIO(drawn)).convert("RGB")), title=self.title)

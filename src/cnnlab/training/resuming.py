@@ -181,14 +181,8 @@ class RunState(Callback):
         Raises:
             ValueError: if the checkpoint has something else where optimizer and schedule need numbers.
         """
-        for optimizer in trainer.optimizers:
-            for key, own in optimizer.defaults.items():
-                if not all(_stands_for(group.get(key), own) for group in optimizer.param_groups):
-                    raise ValueError(f"{key} of the optimizer is not what it has to be")
-        for config in trainer.lr_scheduler_configs:
-            rates = getattr(config.scheduler, "base_lrs", [])
-            if not _stands_for(rates, [1.0] * len(rates)):
-                raise ValueError("base_lrs of the schedule are not what they have to be")
+        if self._random is not None:  # a checkpoint was loaded
+            _require_numbers(trainer)
         trainer.callback_metrics.update(self._metrics)
 
     def on_train_batch_start(
@@ -202,6 +196,22 @@ class RunState(Callback):
         if self._random is not None:
             set_random_states(self._random)
             self._random = None
+
+
+def _require_numbers(trainer: pl.Trainer) -> None:
+    """Look at what a checkpoint has put into optimizers and schedules.
+
+    Raises:
+        ValueError: if it has something else where they need numbers.
+    """
+    for optimizer in trainer.optimizers:
+        for key, own in optimizer.defaults.items():
+            if not all(_stands_for(group.get(key), own) for group in optimizer.param_groups):
+                raise ValueError(f"{key} of the optimizer is not what it has to be")
+    for config in trainer.lr_scheduler_configs:
+        rates = getattr(config.scheduler, "base_lrs", [])
+        if not _stands_for(rates, [1.0] * len(rates)):
+            raise ValueError("base_lrs of the schedule are not what they have to be")
 
 
 def _stands_for(found: Any, own: Any) -> bool:  # noqa: ANN401 - whatever a checkpoint may hold
