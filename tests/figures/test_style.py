@@ -32,13 +32,14 @@ def test_save_replaces_what_was_there(tmp_path: Path) -> None:
 def test_a_failing_save_leaves_the_old_file_and_no_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full_disk(self: Image.Image, target: Path, **options: object) -> None:
-        target.write_bytes(b"\x89PNG half of it")
+    def full_disk(self: Path, content: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(content[: len(content) // 2])
         raise OSError("no space left on device")
 
     path = tmp_path / "curves.png"
     path.write_bytes(b"old")
-    monkeypatch.setattr(Image.Image, "save", full_disk)
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(OSError, match="no space left"):
         save(new_figure(1, 1), path)
     assert path.read_bytes() == b"old"

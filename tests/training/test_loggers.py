@@ -1,5 +1,8 @@
 import csv
+import io
 
+import numpy as np
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
@@ -72,3 +75,15 @@ def test_hyperparameters_stand_beside_the_result(tmp_path):
     settings = HParamsPluginData.FromString(content).session_start_info.hparams
     assert settings["model.hidden"].string_value == "[10]"
     assert settings["seed"].number_value == 0
+
+
+def test_a_picture_is_the_one_that_was_saved(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "picture.png")
+    board = TensorBoard(tmp_path / "tensorboard")
+    board.log_figure("picture", (tmp_path / "picture.png").read_bytes())
+    board.close()
+    (shown,) = read(tmp_path / "tensorboard").Images("picture")
+    assert (shown.width, shown.height) == (30, 20)
+    with Image.open(io.BytesIO(shown.encoded_image_string)) as found:
+        assert (np.asarray(found) == pixels).all()

@@ -24,6 +24,7 @@ from cnnlab.errors import UserError, did_you_mean
 from cnnlab.study.space import is_search, read_space
 from cnnlab.study.stopping import Stopping
 from cnnlab.training.interruptions import CODES
+from cnnlab.training.process import freeze_once
 
 MISTAKE = 2
 FAILURES = ".failures"
@@ -53,6 +54,7 @@ def main(words: Sequence[str]) -> int:
             fork_jobs()  # what they import is there when all checks are done
         launch = launched(arguments.overrides, multirun=arguments.multirun)
         jobs = check_jobs(launch.overrides, multirun=launch.multirun, config=launch.config)
+        freeze_once()
         if launch.multirun and jobs:
             return _study(words, arguments, launch, jobs)
     parse(arguments.overrides)  # which a flag's own word is not among

@@ -1,5 +1,6 @@
 """What every figure shares: a palette, quiet axes, labels that fit, and a safe way to disk."""
 
+import io
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from PIL import Image
 from cnnlab.files import replacing
 
 DPI = 150
+# Of zlib's nine: a third less time than its usual six, and files a tenth larger.
+COMPRESSION = 3
 
 # Okabe & Ito, "Color Universal Design" (2008): told apart under every common colour blindness.
 BLUE = "#0072B2"
@@ -213,9 +216,23 @@ def save(figure: Figure, path: Path | str) -> Path:
         b'PNG'
     """
     target = Path(path)
+    drawn = png(figure)
     with replacing(target) as temporary:
-        Image.fromarray(pixels(figure)).save(temporary, format="png", dpi=(figure.dpi, figure.dpi))
+        temporary.write_bytes(drawn)
     return target
+
+
+def png(figure: Figure) -> bytes:
+    """The file that a figure makes.
+
+    Examples:
+        >>> png(new_figure(1, 1))[1:4]
+        b'PNG'
+    """
+    written = io.BytesIO()
+    drawn = Image.fromarray(pixels(figure))
+    drawn.save(written, format="png", dpi=(figure.dpi, figure.dpi), compress_level=COMPRESSION)
+    return written.getvalue()
 
 
 def pixels(figure: Figure) -> NDArray[np.uint8]:

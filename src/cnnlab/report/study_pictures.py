@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from cnnlab.figures.comparison import compared
 from cnnlab.figures.landscape import importance_bars, map_planes, parallel_coordinates
 from cnnlab.figures.sensitivity import heat_map, sensitivity
-from cnnlab.figures.style import dark_twin, pixels, save, save_dark_twin
+from cnnlab.figures.style import dark_twin, save, save_dark_twin
 from cnnlab.report.pictures import PARTS, error_curve, quantity_label
 from cnnlab.study.comparison import TOP, Comparison
 from cnnlab.study.groups import short_keys
@@ -42,26 +42,28 @@ def draw(comparison: Comparison, folder: Path) -> list[Path]:
         path = folder / FIGURES / file_name(name)
         path.unlink(missing_ok=True)
         dark_twin(path).unlink(missing_ok=True)
-    _into_tensorboard(made, comparison, folder / TENSORBOARD)
-    files = []
+    files = {}
     for name, figure in made.items():
-        files.append(save(figure, folder / FIGURES / file_name(name)))
-        save_dark_twin(figure, files[-1])
-    return files
+        files[name] = save(figure, folder / FIGURES / file_name(name))
+        save_dark_twin(figure, files[name])
+    _into_tensorboard(files, comparison, folder / TENSORBOARD)
+    return list(files.values())
 
 
-def _into_tensorboard(made: Mapping[str, Figure], comparison: Comparison, folder: Path) -> None:
+def _into_tensorboard(files: Mapping[str, Path], comparison: Comparison, folder: Path) -> None:
     """Write the figures as images beside the runs' own, in place of those of an earlier page."""
     shutil.rmtree(folder, ignore_errors=True)
     runs = (run.folder for line in comparison.lines for run in line.group.runs)
-    if not made or not any((run / TENSORBOARD).is_dir() for run in runs):
+    if not files or not any((run / TENSORBOARD).is_dir() for run in runs):
         return
 
     from torch.utils.tensorboard import SummaryWriter
 
+    from cnnlab.training.loggers import write_png
+
     with SummaryWriter(str(folder)) as writer:
-        for name, figure in made.items():
-            writer.add_image(name, pixels(figure), dataformats="HWC")
+        for name, path in files.items():
+            write_png(writer, name, path.read_bytes())
 
 
 def study_figures(comparison: Comparison, title: str = "") -> dict[str, Figure]:

@@ -1,6 +1,7 @@
 """Where the numbers of an epoch go: metrics.csv and a line on the screen, and TensorBoard."""
 
 import csv
+import io
 import time
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
@@ -9,14 +10,14 @@ from typing import Any
 
 from lightning_fabric.loggers.logger import rank_zero_experiment
 from lightning_utilities.core.rank_zero import rank_zero_only
-from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
+from PIL import Image
 from pytorch_lightning.loggers import Logger
+from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from cnnlab.errors import UserError, reason
-from cnnlab.figures.style import pixels
 from cnnlab.files import write_text
 from cnnlab.training.metrics_csv import Row, as_columns, as_csv, columns, read_rows, seven_digits
 
@@ -197,9 +198,9 @@ class TensorBoard(Logger):
         self.experiment.add_text(tag, markdown)
 
     @rank_zero_only
-    def log_figure(self, tag: str, figure: Figure) -> None:
-        """Write a matplotlib figure."""
-        self.experiment.add_image(tag, pixels(figure), dataformats="HWC")
+    def log_figure(self, tag: str, png: bytes) -> None:
+        """Write a figure, as its file is."""
+        write_png(self.experiment, tag, png)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
@@ -211,6 +212,14 @@ class TensorBoard(Logger):
         """Close the event files."""
         for writer in self._writers.values():
             writer.close()
+
+
+def write_png(writer: SummaryWriter, tag: str, png: bytes) -> None:
+    """Give TensorBoard a picture's file, which its own writer would encode once more."""
+    width, height = Image.open(io.BytesIO(png), formats=["PNG"]).size
+    shown = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
+    values = [Summary.Value(tag=tag, image=shown)]
+    writer._get_file_writer().add_summary(Summary(value=values))  # type: ignore[no-untyped-call]
 
 
 def finish(

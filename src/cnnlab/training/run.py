@@ -15,7 +15,7 @@ from cnnlab.config.check import check
 from cnnlab.config.make import make
 from cnnlab.data.batches import mixed_seed
 from cnnlab.errors import Pruned, TrainingError, UserError
-from cnnlab.figures.style import save, save_dark_twin
+from cnnlab.figures.style import png, save, save_dark_twin
 from cnnlab.files import remove_leftovers
 from cnnlab.memory import smaller_batch, within_memory
 from cnnlab.models.describe import Description, describe
@@ -215,7 +215,7 @@ class Run:
             board.log_text("config", f"```yaml\n{OmegaConf.to_yaml(self.cfg, resolve=True)}```")
         if self.boards and (figure := first_batch(self.data)) is not None:
             for board in self.boards:
-                board.log_figure("first batch", figure)
+                board.log_figure("first batch", png(figure))
 
     def _fit(self) -> None:
         # Dropout draws from here on, whatever the initialisation has drawn.
@@ -287,7 +287,7 @@ class Run:
         for name, draw in outcome.drawings().items():
             path = save(figure := draw(), RunFolder(self.folder).figure(name))
             for board in self.boards:
-                board.log_figure(name, figure)
+                board.log_figure(name, path.read_bytes())
             save_dark_twin(figure, path)
         if confused := outcome.confusions():
             for board in self.boards:
