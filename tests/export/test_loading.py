@@ -43,6 +43,13 @@ def test_an_export_says_what_the_run_said_of_its_test(exported, digits_run, kind
     assert predictor.class_names == tuple("0123456789")
 
 
+def test_an_export_can_be_read_by_whoever_may_read_the_run(exported, digits_run):
+    wanted = (digits_run / "result.json").stat().st_mode
+    assert {
+        file.name: file.stat().st_mode for file in exported.iterdir() if file.stat().st_mode != wanted
+    } == {}
+
+
 def test_loading_leaves_the_global_random_state_alone(digits_run):
     torch.manual_seed(5)
     wanted = torch.rand(3)
