@@ -20,6 +20,7 @@ from torch.utils.tensorboard.summary import hparams
 from cnnlab.errors import UserError, reason
 from cnnlab.files import write_text
 from cnnlab.training.metrics_csv import Row, as_columns, as_csv, columns, read_rows, seven_digits
+from cnnlab.training.result import NOT_FINGERPRINTED
 
 RUN_NAMES = {"watched_test": "test"}
 
@@ -243,14 +244,18 @@ def finish(
 def told_settings(cfg: DictConfig, told: Sequence[str]) -> dict[str, bool | int | float | str]:
     """Settings that were typed, as plain values for TensorBoard's table, and the seed.
 
+    Where things lie and how they are kept is left out: of many columns the table shows five at first.
+
     Examples:
         >>> cfg = OmegaConf.create({"model": {"hidden": [10], "l2": 0.5}, "seed": 3})
-        >>> told_settings(cfg, ["model=mlp", "model.hidden=[10]", "model.l2=0.5"])
+        >>> told_settings(cfg, ["model=mlp", "model.hidden=[10]", "model.l2=0.5", "data.root=/data"])
         {'model': 'mlp', 'model.hidden': '[10]', 'model.l2': 0.5, 'seed': 3}
     """
     settings: dict[str, bool | int | float | str] = {}
     for override in told:
         key, _, text = override.lstrip("+").partition("=")
+        if key in NOT_FINGERPRINTED or key.startswith(("hydra.", "logger.")):
+            continue
         value = text if key.startswith("~") else OmegaConf.select(cfg, key, default=text)
         settings[key] = value if isinstance(value, (bool, int, float)) else text
     return settings | {"seed": int(cfg.seed)}
