@@ -122,6 +122,12 @@ def test_the_answer_of_one_setting_is_its_figure(left):
     assert answer(compare(runs)) == "test accuracy 0.2500 ± 0.2500, validation 0.5000 ± 0.0000 over 3 seeds."
 
 
+def test_the_answer_warns_of_settings_with_data_of_their_own(left):
+    runs = [left("0", ["data=digits"], 0.5, 0.5), left("1", ["data=caltech101"], 0.6, 0.6)]
+    assert answer(compare(runs)).endswith("; their data are not the same, so this says little of the rest.")
+    assert "their data" not in answer(compare(runs[:1]))
+
+
 def test_without_a_finished_run_there_is_no_answer(left):
     runs = [left(f"{seed}", [f"seed={seed}"], status="failed") for seed in SEEDS]
     assert answer(compare(runs)) == "No run came to its end."

@@ -6,6 +6,7 @@ from cnnlab.study.comparison import Comparison, Line
 from cnnlab.study.differences import Difference
 from cnnlab.study.groups import Group, short_keys
 
+OTHER_DATA = "their data are not the same, so this says little of the rest"
 COUNTED = {"seed": "seeds", "data.fold": "folds", "data.split_seed": "splits"}
 
 
@@ -20,7 +21,13 @@ def answer(comparison: Comparison) -> str:
     if len(comparison.lines) == 1:
         return f"{_measured(best, comparison)}{_over(best)}."
     said = f"Best by validation is {best.group.name}: {_measured(best, comparison)}{_over(best)}"
-    return f"{said}{_improved(best, comparison)}; {_against_next(comparison)}."
+    said += f"{_improved(best, comparison)}; {_against_next(comparison)}"
+    return f"{said}{'; ' + OTHER_DATA if _on_other_data(comparison) else ''}."
+
+
+def _on_other_data(comparison: Comparison) -> bool:
+    """Whether the settings that have a figure were tested on data sets of their own."""
+    return len({line.group.values.get("data") for line in comparison.lines if line.group.finished}) > 1
 
 
 def _measured(line: Line, comparison: Comparison) -> str:
