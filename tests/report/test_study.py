@@ -5,6 +5,7 @@ import io
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -112,6 +113,18 @@ def test_ten_runs_of_several_settings_show_what_matters(left):
     figures = study_figures(compare(runs))
     assert set(figures) >= {"parallel coordinates", "importance"}
     assert figures["importance"].axes[0].get_yticklabels()[0].get_text() == "lr"
+
+
+def test_where_chance_made_the_results_no_importance_is_drawn_and_the_page_says_so(left, tmp_path):
+    results = np.random.default_rng(0).permutation(12) / 12
+    runs = [
+        left(f"{i}", [f"optimizer.lr={(i + 1) / 7}", f"model.l2={i % 5}", f"data.size={8 + i % 3}"], val=val)
+        for i, val in enumerate(results)
+    ]
+    page = write_page(compare(runs), tmp_path).read_text()
+    assert "Which setting matters cannot be said" in page
+    assert (tmp_path / "figures" / "parallel_coordinates.png").exists()
+    assert not (tmp_path / "figures" / "importance.png").exists()
 
 
 def test_curves_are_drawn_with_a_band_and_saved(study, tmp_path: Path):

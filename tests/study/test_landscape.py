@@ -30,6 +30,18 @@ def test_chance_explains_nothing():
     assert importance(SETTINGS, results).explained < 0.1
 
 
+def test_a_single_failure_among_equal_runs_explains_nothing():
+    """Shares are taken of the variance of all runs: within two held-out ones there may be next to none."""
+    rng = np.random.default_rng(0)
+    settings = {
+        "lr": [str(lr) for lr in rng.uniform(size=14)],
+        "l2": [str(l2) for l2 in rng.uniform(size=14)],
+    }
+    found = importance(settings, [0.5, *rng.normal(0.98, 0.002, 13)])
+    assert -1 < found.explained < 0.1
+    assert all(np.abs(drops).max() < 1 for drops in found.drops.values())
+
+
 def test_like_runs_lie_together_on_the_map():
     pytest.importorskip("minisom")
     results = [float(a == "relu") for a, _, _ in GRID]

@@ -13,15 +13,18 @@ from cnnlab.report.embedding import fitting
 from cnnlab.report.figure_files import pictures
 from cnnlab.report.page import Markup
 from cnnlab.report.settings import HEAD, common, typed
-from cnnlab.report.study_pictures import IMPORTANCE, MAP, draw
+from cnnlab.report.study_pictures import COORDINATES, IMPORTANCE, MAP, draw
 from cnnlab.study.answer import answer
 from cnnlab.study.comparison import TOP, Comparison
 from cnnlab.study.groups import short_keys
-from cnnlab.study.landscape import EXTRA
+from cnnlab.study.landscape import EXTRA, FEWEST_RUNS
 from cnnlab.study.runs import StudyRun
 from cnnlab.training.folder import REPORT, RunFolder, file_name
 
 MOST_VALUES = 12
+UNEXPLAINED = (
+    "Which setting matters cannot be said: the result of a run cannot be forecast from those of the others."
+)
 
 
 def write(comparison: Comparison, folder: Path, again: str | None = None) -> Path:
@@ -60,22 +63,27 @@ def study_page(
         page.heading(title, name),
         page.section("The question", *_question(comparison, runs)),
         _answer(comparison, runs),
-        page.section("Figures", page.figures(fitting(pictures(figures))), _missing(figures)),
+        page.section("Figures", page.figures(fitting(pictures(figures))), _missing(figures, comparison)),
         page.section("What was set in all runs", page.table(HEAD, _common(comparison, runs)) or _nothing()),
         page.section("Run it again", page.command(again or command(folder)), _each(comparison, folder)),
     )
 
 
-def _missing(figures: Sequence[Path]) -> Markup:
-    """Which extra would draw the map that belongs beside the importances."""
+def _missing(figures: Sequence[Path], comparison: Comparison) -> Markup:
+    """Why there is no importance of many settings, and which extra would draw their map."""
     names = {path.name for path in figures}
-    if file_name(IMPORTANCE) not in names or file_name(MAP) in names:
+    finished = sum(len(line.group.finished) for line in comparison.lines)
+    if file_name(COORDINATES) not in names or finished < FEWEST_RUNS:
         return Markup("")
-    try:
-        extra("minisom", EXTRA)
-    except UserError as error:
-        return page.paragraph(f"Without a self-organising map: {error}", "notes")
-    return Markup("")
+    said = []
+    if file_name(IMPORTANCE) not in names:
+        said.append(page.paragraph(UNEXPLAINED, "notes"))
+    if file_name(MAP) not in names:
+        try:
+            extra("minisom", EXTRA)
+        except UserError as error:
+            said.append(page.paragraph(f"Without a self-organising map: {error}", "notes"))
+    return Markup("".join(said))
 
 
 def title_of(varied: Sequence[str]) -> str:

@@ -27,7 +27,8 @@ CURVES, LOSS_CURVES, IMPORTANCE, MAP = (
     "importance",
     "self organising map",
 )
-NAMES = (CURVES, LOSS_CURVES, "sensitivity", "heat map", "parallel coordinates", IMPORTANCE, MAP)
+COORDINATES = "parallel coordinates"
+NAMES = (CURVES, LOSS_CURVES, "sensitivity", "heat map", COORDINATES, IMPORTANCE, MAP)
 FEWEST_FILLED = 0.6  # share of a grid's cells that have a run
 
 
@@ -70,7 +71,7 @@ def study_figures(comparison: Comparison, title: str = "") -> dict[str, Figure]:
     """Learning curves of the best settings, and how the result answers to what was varied.
 
     One setting gives a line, two a heat map and lines; of more there are parallel coordinates and, from ten
-    finished runs on, importances and (where minisom is installed) a self-organising map.
+    finished runs on, importances (where anything can be forecast) and, with minisom, a self-organising map.
     """
     if comparison.best is None:
         return {}
@@ -146,17 +147,18 @@ def _several(comparison: Comparison, title: str) -> dict[str, Figure]:
     label = f"{VALIDATION} {comparison.quantity.replace('_', ' ')}"
     better = comparison.higher_is_better
     made = {
-        "parallel coordinates": parallel_coordinates(
+        COORDINATES: parallel_coordinates(
             drawable(named), results, label=label, higher_is_better=better, title=title
         )
     }
     if len(results) < FEWEST_RUNS or not np.isfinite(results).all():
         return made
     found = importance(named, results)
-    share = f"explained without shuffling: {found.explained:.0%}"
-    made[IMPORTANCE] = importance_bars(
-        found.drops, label=f"share of the variance that shuffling takes away ({share})", title=title
-    )
+    if found.explained > 0:
+        share = f"explained without shuffling: {found.explained:.0%}"
+        made[IMPORTANCE] = importance_bars(
+            found.drops, label=f"share of the variance that shuffling takes away ({share})", title=title
+        )
     if find_spec("minisom") is not None:
         planes, hits, names = self_organising_map(named, results)
         made[MAP] = map_planes(planes, hits, label=label, names=names, title=title)

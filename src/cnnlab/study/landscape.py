@@ -23,9 +23,9 @@ class Importance(NamedTuple):
     """How much settings matter.
 
     Args:
-        drops: by setting, what shuffling it takes off the explained share of the variance of held-out runs,
-            one number for each fold and shuffle.
-        explained: that share without shuffling, the mean over the folds; near 0, nothing can be said.
+        drops: by setting, what shuffling it takes off the share of the variance that is explained, one number
+            for each shuffle.
+        explained: that share without shuffling, each run held out once; near 0 or below, nothing can be said.
     """
 
     drops: dict[str, Floats]
@@ -96,24 +96,24 @@ def importance(settings: Settings, results: Sequence[float], *, seed: int = 0) -
         ValueError: for fewer than 10 runs, or where no setting varies.
     """
     from sklearn.ensemble import RandomForestRegressor
-    from sklearn.inspection import permutation_importance
     from sklearn.model_selection import KFold
 
     names, columns = _columns(settings, results)
     result = np.asarray(results, np.float64)
-    drops: dict[str, list[Floats]] = {name: [] for name in names}
-    explained = []
+    rng = np.random.default_rng(seed)
+    orders = np.stack([rng.permutation(len(result)) for _ in range(SHUFFLES)])
+    wrong, wrong_shuffled = 0.0, np.zeros((len(names), SHUFFLES))  # sums of squares over all folds
     for fit, held_out in KFold(FOLDS, shuffle=True, random_state=seed).split(columns):
         forest = RandomForestRegressor(TREES, random_state=seed).fit(columns[fit], result[fit])
-        explained.append(forest.score(columns[held_out], result[held_out]))
-        found = permutation_importance(
-            forest, columns[held_out], result[held_out], n_repeats=SHUFFLES, random_state=seed
-        )
-        for name, values in zip(names, found.importances, strict=True):
-            drops[name].append(values)
-    return Importance(
-        {name: np.concatenate(values) for name, values in drops.items()}, float(np.mean(explained))
-    )
+        wrong += float(np.square(forest.predict(columns[held_out]) - result[held_out]).sum())
+        for i in range(len(names)):
+            shuffled = np.tile(columns[held_out], (SHUFFLES, 1))
+            shuffled[:, i] = columns[orders[:, held_out], i].ravel()
+            said = forest.predict(shuffled).reshape(SHUFFLES, -1)
+            wrong_shuffled[i] += np.square(said - result[held_out]).sum(1)
+    varied = float(np.square(result - result.mean()).sum()) or 1.0
+    drops = dict(zip(names, (wrong_shuffled - wrong) / varied, strict=True))
+    return Importance(drops, 1 - wrong / varied)
 
 
 def self_organising_map(settings: Settings, results: Sequence[float], *, seed: int = 0) -> SelfOrganisingMap:
