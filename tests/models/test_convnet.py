@@ -3,8 +3,9 @@ import pytest
 import torch
 from torch import nn
 
+from cnnlab.data.spec import DataSpec
 from cnnlab.errors import UserError
-from cnnlab.models.convnet import ConvNet
+from cnnlab.models.convnet import ConvNet, ConvNetModule
 
 KERAS_BATCH_NORM = {"norm_momentum": 0.01, "norm_eps": 1e-3}
 
@@ -194,3 +195,37 @@ def test_an_image_too_small_is_refused_by_the_layer():
 def test_wrong_settings_are_named(settings, message):
     with pytest.raises(UserError, match=message):
         ConvNet((1, 8, 8), 10, **settings)
+
+
+def flipping(**settings):
+    spec = DataSpec("shapes", "image", (3, 8, 8), "classes", 4)
+    torch.manual_seed(0)
+    module = ConvNetModule(
+        spec, features=[5, "P"], norm="before", preprocess=["scale", "featurewise_std"], **settings
+    )
+    module.preprocess.fit(torch.randint(0, 256, (50, 3, 8, 8), dtype=torch.uint8))
+    return module
+
+
+def test_with_test_time_flip_an_image_and_its_mirror_image_have_the_mean_of_both_outputs():
+    plain, both = flipping(), flipping(test_time_flip=True)
+    raw = torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8)
+    mirrored = torch.from_numpy(raw.numpy()[..., ::-1].copy())
+    with torch.inference_mode():
+        alone, other = plain.eval()(raw), plain(mirrored)
+        outputs = both.eval()(raw)
+    assert (alone - other).abs().max() > 1e-3
+    torch.testing.assert_close(outputs, (alone + other) / 2)
+    torch.testing.assert_close(both(mirrored), outputs)
+
+
+def test_test_time_flip_leaves_training_as_it_is():
+    plain, both = flipping(), flipping(test_time_flip=True)
+    raw = torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8)
+    assert torch.equal(plain.train()(raw), both.train()(raw))
+
+
+def test_test_time_flip_is_not_for_images_to_predict():
+    spec = DataSpec("noisy", "image", (1, 8, 8), "image", 64)
+    with pytest.raises(UserError, match="test_time_flip: data=noisy has images to predict"):
+        ConvNetModule(spec, features=[4], test_time_flip=True)

@@ -26,8 +26,9 @@ def built(*words):
     return build(compose([*SMALL, *words]))[1].eval()
 
 
-def test_grad_cam_is_the_papers():
-    model = built(*CONV)
+@pytest.mark.parametrize("flip", ["false", "true"])
+def test_grad_cam_is_the_papers(flip):
+    model = built(*CONV, f"model.test_time_flip={flip}")
     features = model.network.features
     behind = list(dict(features.named_children())).index("conv2") + 1
     maps = features[:behind](IMAGE[None] / 255).detach().requires_grad_()

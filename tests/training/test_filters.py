@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from numpy.testing import assert_allclose
@@ -14,10 +15,12 @@ def built(*words):
     return build(compose(["data=digits", "data.size=8", *words]))[1]
 
 
-def test_maps_are_the_convolutions_own_before_the_activation():
-    model = built(
-        "model=convnet", "model.features=[4,P,6]", "model.classifier=[]", "model.preprocess=[scale]"
-    )
+CONV = ["model=convnet", "model.features=[4,P,6]", "model.classifier=[]", "model.preprocess=[scale]"]
+
+
+@pytest.mark.parametrize("flip", ["false", "true"])
+def test_maps_are_the_convolutions_own_before_the_activation(flip):
+    model = built(*CONV, f"model.test_time_flip={flip}")
     first, last = first_and_last(model, IMAGES)
     assert (first.name, last.name) == ("features.conv1", "features.conv2")
     one, two = model.network.features.conv1, model.network.features.conv2

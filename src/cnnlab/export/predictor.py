@@ -44,7 +44,7 @@ class RawNetwork(nn.Module):
         """Probabilities ``(n, classes)``, values ``(n, outputs)`` or brightness of pixels, of a raw batch."""
         if self.permutation is not None:
             raw = reordered(raw, self.permutation)
-        outputs = self.module.network(self.module.preprocess(raw))
+        outputs = self.module(raw)
         return self.module.objective.outputs_for_users(outputs)
 
 

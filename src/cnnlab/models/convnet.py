@@ -228,9 +228,28 @@ class ConvNet(Network):
 
 
 class ConvNetModule(NetworkModule):
-    """Training of a :class:`ConvNet`."""
+    """Training of a :class:`ConvNet`.
+
+    Args:
+        spec: shape and classes of the data.
+        test_time_flip: outside of training, give the mean of the outputs for an image and its mirror image.
+            Krizhevsky et al., ImageNet Classification with Deep Convolutional Neural Networks, 2012, 4.1.
+        settings: see :class:`~cnnlab.models.module.NetworkModule` and :class:`ConvNet`.
+
+    Raises:
+        UserError: if the network cannot take this data.
+    """
 
     network_class = ConvNet
+
+    def __init__(self, spec: DataSpec, *, test_time_flip: bool = False, **settings: Any) -> None:  # noqa: ANN401
+        super().__init__(spec, **settings)
+        if test_time_flip and spec.target == "image":
+            raise UserError(
+                f"model.test_time_flip: data={spec.name} has images to predict, and a mirror image has "
+                "another one; it is for classes and values."
+            )
+        self.test_time_flip = test_time_flip
 
     @classmethod
     def check(cls, spec: DataSpec) -> None:
@@ -239,3 +258,10 @@ class ConvNetModule(NetworkModule):
             raise UserError(
                 f"data={spec.name} gives {spec.kind} samples; a convolutional network takes images."
             )
+
+    def forward(self, raw: Tensor) -> Tensor:
+        """Outputs ``(batch, outputs)`` of a raw batch; see ``test_time_flip``."""
+        outputs = super().forward(raw)
+        if self.test_time_flip and not self.training:
+            outputs = (outputs + super().forward(raw.flip(-1))) / 2
+        return outputs

@@ -41,7 +41,8 @@ def attributions(model: NetworkModule, raw: Tensor, label: int) -> Mapping[str, 
     captum = extra("captum.attr", EXTRA)
 
     def score(batch: Tensor) -> Tensor:
-        outputs: Tensor = model(batch)
+        # Of the image alone, where the model takes the mean with its mirror image.
+        outputs: Tensor = model.network(model.preprocess(batch))
         if outputs.shape[1] == 1:  # of two classes: its sign speaks for the second or for the first
             return outputs[:, 0] * (1 if label == 1 else -1)
         return outputs[:, label]

@@ -59,7 +59,7 @@ def convolved(model: NetworkModule, raw: Tensor) -> list[tuple[nn.Conv2d, Tensor
     hooks = [layer.register_forward_hook(keep) for layer in layers]
     try:
         with evaluating(model), torch.inference_mode():
-            model(raw.to(model.device))
+            model.network(model.preprocess(raw.to(model.device)))  # the image alone, see test_time_flip
     finally:
         for hook in hooks:
             hook.remove()
