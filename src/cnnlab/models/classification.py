@@ -82,8 +82,7 @@ class OfTwoClasses(Objective):
         loss, correct = self(outputs, targets, train=False)
         probabilities = self.outputs_for_users(outputs)
         measured = {"loss": loss, "accuracy": correct.double() / len(targets)}
-        # Of the outputs themselves: a share that was cut off has lost its rank.
-        measured["auroc"] = binary_auroc(outputs.float().squeeze(1).sigmoid(), targets)
+        measured["auroc"] = binary_auroc(probabilities[:, 1], targets)
         return as_floats(measured | of_classes(probabilities, targets, 2))
 
 
