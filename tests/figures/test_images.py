@@ -41,11 +41,23 @@ def test_titles_stand_above_their_images_in_order() -> None:
     axes = image_grid(
         random_images(4, 8, 12, 3), ["cat", "dog", "a $ b", "a name far too long"], columns=2
     ).axes[0]
-    assert [text.get_text() for text in axes.texts] == ["cat", "dog", "a $ b", "a name far to…"]
+    assert [text.get_text() for text in axes.texts] == ["cat", "dog", "a $ b", "a name far t…"]
     for text, image in zip(axes.texts, axes.images, strict=True):
         left, right, _, top = image.get_extent()
         assert text.get_position() == ((left + right) / 2, top - 6)
     axes.get_figure(root=True).draw_without_rendering()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["Black_footed_Albatross", "→ WWWWWWWWWWWWWWWW", "<script>alert(1)</script>"])
+def test_titles_keep_within_their_images(name: str) -> None:
+    figure = image_grid(random_images(6, 32, 32, 3), [name] * 6, columns=3)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    for text, image in zip(axes.texts, axes.images, strict=True):
+        left, right, _, _ = image.get_extent()
+        drawn = text.get_window_extent()
+        assert text.get_text().endswith("…")
+        assert left - 2 <= drawn.x0 < drawn.x1 <= right + 2
 
 
 @pytest.mark.parametrize("side", [1, 28, 224, 600])

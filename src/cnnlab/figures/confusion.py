@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cnnlab.figures.style import (
     BLACK,
     BLUE,
+    POINTS_PER_INCH,
     TEXT_SIZE,
     TICK_SIZE,
     TITLE_SIZE,
@@ -28,7 +29,6 @@ TEXT_UP_TO = 20  # classes; smaller cells cannot hold a readable number
 NAMES_UP_TO = 100  # classes; beyond, names would overlap and some are left out
 NAME_LENGTH = 20  # characters
 MOST_PAIRS = 10
-POINTS_PER_INCH = 72
 CHARACTER_WIDTH = 0.66  # of the font's size
 
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cnnlab.figures.style import DPI, TEXT_SIZE, shorten
+from cnnlab.figures.style import DPI, TEXT_SIZE, fitted
 
 CELL = 128  # pixels of the page that an image's longer side gets, about
 LARGEST_CELL = 256
@@ -16,11 +16,8 @@ GAP = 8  # pixels between images
 TITLE_HEIGHT = 20  # pixels
 LINE_HEIGHT = 24  # pixels of each further line of a title
 TITLE_FONT = 8.0  # points
-TITLE_CHARACTER = 9.0  # pixels
 NAME_WIDTH = 90  # pixels, of the names of rows
-NAME_CHARACTERS = 9
 HEADING_HEIGHT = 36  # pixels
-HEADING_CHARACTER = 13.0  # pixels
 NARROWEST = 680  # pixels of a page with sentences
 
 
@@ -63,8 +60,7 @@ def image_grid(
         left, top = GAP + column * (width + GAP), top_edge + head + row * (head + height)
         _show(axes, image, left, top, width, height)
         if titles is not None:
-            room = int((width + GAP) / TITLE_CHARACTER)
-            text = "\n".join(shorten(line, room) for line in titles[index].split("\n"))
+            text = "\n".join(fitted(line, width, TITLE_FONT) for line in titles[index].split("\n"))
             middle = left + width / 2
             axes.text(middle, top - 6, text, ha="center", fontsize=TITLE_FONT, parse_math=False)
     if title:
@@ -102,7 +98,7 @@ def image_rows(rows: Mapping[str, NDArray[np.uint8]], *, title: str = "") -> Fig
         top = head + row * (height + GAP)
         for column, image in enumerate(images):
             _show(axes, image, NAME_WIDTH + column * (width + GAP), top, width, height)
-        text = shorten(name, NAME_CHARACTERS)
+        text = fitted(name, NAME_WIDTH - 2 * GAP, TITLE_FONT)
         middle = top + height / 2
         axes.text(
             NAME_WIDTH - GAP, middle, text, ha="right", va="center", fontsize=TITLE_FONT, parse_math=False
@@ -144,7 +140,7 @@ def captioned_rows(rows: Mapping[str, NDArray[np.uint8]], *, title: str = "") ->
     axes = figure.axes[0]
     for row, (sentence, images) in enumerate(rows.items()):
         top = head + row * line + TITLE_HEIGHT + GAP
-        text = shorten(sentence, int(across / TITLE_CHARACTER))
+        text = fitted(sentence, across - 2 * GAP, TITLE_FONT)
         axes.text(GAP, top - 6, text, fontsize=TITLE_FONT, parse_math=False)
         for column, image in enumerate(images):
             _show(axes, image, GAP + column * (width + GAP), top, width, height)
@@ -180,7 +176,7 @@ def picture(image: NDArray[np.uint8], *, title: str = "") -> Figure:
 
 def _head(axes: Axes, title: str, height: int) -> None:
     """Write a title into the topmost ``height`` pixels of the page."""
-    text = shorten(title, int(axes.bbox.width / HEADING_CHARACTER))
+    text = fitted(title, axes.bbox.width - 2 * GAP, TEXT_SIZE)
     middle = axes.bbox.width / 2
     axes.text(middle, height / 2, text, ha="center", va="center", fontsize=TEXT_SIZE, parse_math=False)
 

@@ -9,15 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba, to_rgba_array
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.image import AxesImage
 from matplotlib.legend import Legend
 from matplotlib.text import Text
+from matplotlib.textpath import text_to_path
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from cnnlab.files import replacing
 
 DPI = 150
+POINTS_PER_INCH = 72
 # Of zlib's nine: a third less time than its usual six, and files a tenth larger.
 COMPRESSION = 3
 
@@ -74,6 +77,34 @@ def shorten(text: str, length: int) -> str:
         ('aquariu…', 'cat')
     """
     return text if len(text) <= length else text[: max(length - 1, 0)] + "…"
+
+
+def text_width(text: str, size: float) -> float:
+    """Width of a line of text in pixels of the page.
+
+    Args:
+        text: without line breaks.
+        size: of its font, in points.
+
+    Examples:
+        >>> text_width("mm", 8.0) > 2 * text_width("ii", 8.0)
+        True
+    """
+    width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)
+    return float(width) * DPI / POINTS_PER_INCH
+
+
+def fitted(text: str, room: float, size: float) -> str:
+    """Return ``text``, cut so that it is at most ``room`` pixels wide, see :func:`shorten`.
+
+    Examples:
+        >>> fitted("aquarium_fish", 60, 8.0), fitted("cat", 60, 8.0)
+        ('aqua…', 'cat')
+    """
+    shown = text
+    while shown and (width := text_width(shown, size)) > room:
+        shown = shorten(text, min(len(shown) - 1, int(len(shown) * room / width) + 1))
+    return shown
 
 
 def readable_on(luminance: float) -> str:
