@@ -48,7 +48,9 @@ def test_titles_stand_above_their_images_in_order() -> None:
     axes.get_figure(root=True).draw_without_rendering()  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("name", ["Black_footed_Albatross", "→ WWWWWWWWWWWWWWWW", "<script>alert(1)</script>"])
+@pytest.mark.parametrize(
+    "name", ["Black_footed_Albatross", "→ WWWWWWWWWWWWWWWW", "<script>alert(1)</script>"]
+)
 def test_titles_keep_within_their_images(name: str) -> None:
     figure = image_grid(random_images(6, 32, 32, 3), [name] * 6, columns=3)
     figure.draw_without_rendering()

@@ -67,7 +67,8 @@ def write(figure: "Figure", path: Path, *, dark: bool) -> None:
     Raises:
         UserError: if it cannot be written there.
     """
-    from cnnlab.figures.style import dark_twin, darken, save
+    from cnnlab.figures.dark import dark_twin, darken
+    from cnnlab.figures.style import save
 
     if dark:
         path = dark_twin(path)

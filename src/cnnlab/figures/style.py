@@ -1,18 +1,15 @@
 """What every figure shares: a palette, quiet axes, labels that fit, and a safe way to disk."""
 
 import io
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgba, to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.image import AxesImage
 from matplotlib.legend import Legend
-from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
@@ -140,91 +137,10 @@ def is_logarithmic(values: ArrayLike) -> bool:
     return off_centre[0] <= off_centre[1] + 1e-9
 
 
-def darken(figure: Figure) -> None:
-    """Recolour a figure for a dark page: what was drawn in black, white and greys, and the darkest colours.
-
-    Pictures and their colour scales stay as they are.
-
-    Examples:
-        >>> figure = new_figure()
-        >>> text = figure.suptitle("title")
-        >>> darken(figure)
-        >>> figure.get_facecolor(), text.get_color()
-        ((0.09, 0.1, 0.12, 1.0), (0.92, 0.92, 0.92, 1.0))
-    """
-    in_cells = {text for axes in figure.axes if axes.images for text in axes.texts if axes.axison}
-    for artist in figure.findobj():
-        if artist in in_cells:
-            continue  # its colour was chosen for the cell that it stands in
-        for getter, setter in _COLOURED:
-            if hasattr(artist, getter) and hasattr(artist, setter):
-                before = np.atleast_2d(to_rgba_array(getattr(artist, getter)()))
-                if len(before):
-                    after = np.array([_in_dark(*color) for color in before.tolist()])
-                    getattr(artist, setter)(tuple(after[0].tolist()) if len(after) == 1 else after)
-        box = artist.get_bbox_patch() if isinstance(artist, Text) else None
-        if box is not None:  # no child of its text; its edge is not drawn
-            box.set_facecolor(_in_dark(*to_rgba(box.get_facecolor())))
-
-
-_COLOURED = (
-    ("get_color", "set_color"),
-    ("get_facecolor", "set_facecolor"),
-    ("get_edgecolor", "set_edgecolor"),
-    ("get_markerfacecolor", "set_markerfacecolor"),
-    ("get_markeredgecolor", "set_markeredgecolor"),
-)
-_DARK_PAGE, _PALE_TEXT = np.array([0.09, 0.10, 0.12]), np.array([0.92, 0.92, 0.92])
-# Of Okabe and Ito's colours, those too dark for a dark page, lightened.
-_LIGHTENED = {BLUE: "#56B4E9", VERMILION: "#FF8A4C", GREEN: "#2BC4A0"}
-
-
-@cache
-def _in_dark(red: float, green: float, blue: float, alpha: float) -> tuple[float, float, float, float]:
-    """A colour as it is on a dark page; greys from white to black become page to text."""
-    color = (red, green, blue)
-    for light, dark in _LIGHTENED.items():
-        if np.allclose(color, to_rgba(light)[:3], atol=0.01):
-            return to_rgba(dark, alpha)
-    if np.ptp(color) > 0.01:
-        return (*color, alpha)
-    changed = _DARK_PAGE + (1 - red) * (_PALE_TEXT - _DARK_PAGE)
-    red, green, blue = changed.round(4).tolist()
-    return (red, green, blue, alpha)
-
-
-def dark_twin(path: Path) -> Path:
-    """Where the figure for a dark page lies, beside that for a light one.
-
-    Examples:
-        >>> dark_twin(Path("figures/residuals.png")).as_posix()
-        'figures/residuals_dark.png'
-    """
-    return path.with_stem(f"{path.stem}_dark")
-
-
 def plain(legend: Legend) -> None:
     """Take the names in a legend as they are: a dollar sign in them begins no formula."""
     for text in legend.get_texts():
         text.set_parse_math(False)
-
-
-def save_dark_twin(figure: Figure, path: Path) -> Path:
-    """Recolour a figure that was saved, and write it beside the light one.
-
-    Args:
-        figure: it is dark afterwards.
-        path: of the light one.
-
-    Returns:
-        The path written.
-
-    Raises:
-        OSError: if the file cannot be written.
-    """
-    figure.set_layout_engine("none")  # all stands where it stood, which is most of the time saved
-    darken(figure)
-    return save(figure, dark_twin(path))
 
 
 def save(figure: Figure, path: Path | str) -> Path:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from cnnlab.figures.style import dark_twin
+from cnnlab.figures.dark import dark_twin
 from cnnlab.report.embedding import Picture, is_png
 
 LARGEST = 20_000_000  # bytes of a figure

@@ -9,9 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cnnlab.figures.comparison import compared
+from cnnlab.figures.dark import dark_twin, save_dark_twin
 from cnnlab.figures.landscape import importance_bars, map_planes, parallel_coordinates
 from cnnlab.figures.sensitivity import heat_map, sensitivity
-from cnnlab.figures.style import dark_twin, save, save_dark_twin
+from cnnlab.figures.style import save
 from cnnlab.report.pictures import PARTS, error_curve, quantity_label
 from cnnlab.study.comparison import TOP, Comparison
 from cnnlab.study.groups import short_keys

@@ -15,7 +15,8 @@ from cnnlab.config.check import check
 from cnnlab.config.make import make
 from cnnlab.data.batches import mixed_seed
 from cnnlab.errors import Pruned, TrainingError, UserError
-from cnnlab.figures.style import png, save, save_dark_twin
+from cnnlab.figures.dark import save_dark_twin
+from cnnlab.figures.style import png, save
 from cnnlab.files import remove_leftovers
 from cnnlab.memory import smaller_batch, within_memory
 from cnnlab.models.describe import Description, describe
