@@ -70,3 +70,12 @@ def test_what_is_no_run_is_refused(cnnlab, tmp_path):
     code, _, err = cnnlab("evaluate", "nowhere")
     assert code == 2
     assert "nowhere: not a run folder" in err
+    code, _, err = cnnlab("evaluate")
+    assert code == 2
+    assert "evaluate: a run folder is needed; say evaluate RUN" in err
+
+
+def test_a_study_in_the_place_of_a_run_is_told(cnnlab, digits):
+    code, _, err = cnnlab("evaluate", str(digits.parent))
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"not a run folder, it holds the runs of a study: {digits}, say." in err

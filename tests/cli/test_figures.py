@@ -103,6 +103,18 @@ def test_images_are_explained(cnnlab, trained, tmp_path):
     assert stems(tmp_path / "x") == {"explained_test_0", "explained_test_7", "explained_white"}
 
 
+def test_the_pictures_of_a_folder_are_explained(cnnlab, trained, tmp_path):
+    pytest.importorskip("captum")
+    (tmp_path / "photos").mkdir()
+    Image.new("L", (8, 8), 99).save(tmp_path / "photos" / "one.png")
+    (tmp_path / "photos" / "notes.txt").write_text("no picture")
+    assert cnnlab("explain", str(trained), "photos", "--to", "x")[:2] == (0, "x/explained_one.png\n")
+    (tmp_path / "none").mkdir()
+    code, _, err = cnnlab("explain", str(trained), "none", "--to", "y")
+    assert (code, err) == (2, "cnnlab: none: the folder holds no picture.\n")
+    assert not (tmp_path / "y").exists()
+
+
 def test_files_of_one_name_get_pictures_of_their_own(cnnlab, trained, tmp_path):
     pytest.importorskip("captum")
     for folder in "ab":

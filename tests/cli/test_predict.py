@@ -107,6 +107,7 @@ def test_texts_need_the_run_folder_alone(cnnlab, place):
         "1",
     )
     assert [entry["classes"][0]["class"] for entry in json.loads(out)] == ["neg", "pos"]
+    assert [entry["file"] for entry in json.loads(out)] == ["--text 1", str(place / "review.txt")]
 
 
 def test_a_denoised_picture_is_written(cnnlab, tmp_path, monkeypatch):

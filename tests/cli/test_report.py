@@ -127,6 +127,9 @@ def test_the_study_page_says_what_study_csv_says(study):
         (cells,) = (one for one in page.cells if one[0] == lr and len(one) > 3)
         assert float(cells[head.index("test accuracy")].split(" ± ")[0]) == pytest.approx(mean, abs=6e-5)
     assert ["optimizer.lr", "0.01, 0.1"] in page.cells
+    assert "± is one standard deviation over seed." in page.text
+    samples = json.loads((run_of(study) / "result.json").read_text())["samples"]
+    assert f"(samples: {samples['train']:,} to train, {samples['val']:,} to validate" in page.text
 
 
 def test_the_commands_are_those_that_were_typed(study):
@@ -189,6 +192,16 @@ def test_a_folder_in_the_place_of_the_page_is_a_mistake(cnnlab, left):
     code, _, err = cnnlab("report", str(run.folder))
     assert (code, err.count("\n")) == (2, 1)
     assert "report.html: it is a folder, where a file is to be written." in err
+
+
+def test_a_run_without_validation_says_what_it_has(cnnlab, left):
+    place = left("0", [], test=0.75)
+    result = json.loads((place.folder / "result.json").read_text())
+    (place.folder / "result.json").write_text(json.dumps(result | {"val": {}, "best_epoch": None}))
+    assert cnnlab("report", str(place.folder))[0] == 0
+    text = Page(place.folder / "report.html").text
+    assert f"Test accuracy is 0.7500, with the weights of the last epoch, {result['epochs']}." in text
+    assert "(-)" not in text
 
 
 def test_a_run_that_failed_says_why(cnnlab, left):
@@ -267,6 +280,8 @@ def test_tensorboard_shows_what_was_typed_beside_the_result(board, study):
     found = board("hparams/session_groups", json.dumps(sent).encode())["sessionGroups"]
     lrs = sorted(group["hparams"]["optimizer.lr"] for group in found)
     assert lrs == [0.01, 0.01, 0.1, 0.1]
+    # Of many columns the page shows five: those that the runs have in common are not among them.
+    assert set(found[0]["hparams"]) == {"data", "model", "optimizer.lr", "seed"}
     for group in found:
         name = Path(group["sessions"][0]["name"]).parts[0]
         result = json.loads((study / name / "result.json").read_text())

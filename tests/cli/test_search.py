@@ -63,6 +63,11 @@ def test_a_hopeless_trial_is_given_up(cnnlab, tmp_path):
         (["optimizer.lr=0.1,1", "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0: allowed is"),
         (["model=linear,lineer"], "model=lineer: there is no such model; did you mean linear?"),
         (["seed=1"], "hydra/sweeper=search: nothing is varied"),
+        (["seed=1", "hydra.sweep.dir=deep/er/study"], "hydra/sweeper=search: nothing is varied"),
+        (
+            ["optimizer.lr=0.1,1", "hydra.sweeper.storage=foo://bar"],
+            "hydra.sweeper.storage: the trials of the search cannot be read",
+        ),
         (["model.dropuot=interval(0,0.5)"], "model.dropuot: model has no key dropuot; did you mean dropout?"),
         (
             ["callbacks.checkpoint.monitor=train/accuracy,auto"],

@@ -55,6 +55,17 @@ def test_the_strongest_maps_stand_beside_each_image() -> None:
     np.testing.assert_array_equal(shown, expected.repeat(2, axis=0).repeat(2, axis=1))
 
 
+def test_maps_of_a_layer_that_is_nowhere_positive_are_not_blank() -> None:
+    maps = np.array([[[[-3.0, -1.0], [-2.0, -3.0]]]])
+    axes = responses(np.zeros((1, 2, 2, 1), np.uint8), ["digit"], {"output": maps}).axes[0]
+    expected = colormaps["viridis"](np.array([[0.0, 1.0], [0.5, 0.0]]), bytes=True)[..., :3]
+    np.testing.assert_array_equal(np.asarray(axes.images[1].get_array()), expected)
+
+
+def test_a_single_filter_is_one() -> None:
+    assert filter_grid(np.ones((1, 1, 3, 3))).get_suptitle() == "1 filter"
+
+
 def test_shapes_that_do_not_fit_are_told() -> None:
     with pytest.raises(ValueError, match="kernels are"):
         filter_grid(np.zeros((3, 3)))

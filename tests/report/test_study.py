@@ -51,6 +51,28 @@ def test_the_page_has_the_five_best_first_then_the_others(study):
     assert "-0.1000 (too few to tell)" in top
 
 
+def test_one_setting_is_compared_with_no_other(study):
+    page = markdown(compare(study[:2]), "seeds")
+    assert (
+        "Test accuracy is 0.1050 ± 0.0071, validation accuracy 0.1000 ± 0.0000 (mean ± SD over 2 seeds)."
+        in page
+    )
+    assert cells(page.splitlines())[0] == [
+        *("setting", "validation accuracy", "test accuracy", "runs", "seconds", "parameters")
+    ]
+    assert "improvement" not in page.lower()
+
+
+def test_whole_numbers_are_said_as_they_were_typed(left):
+    grid = [(lr, size) for lr in (0.1, 0.2, 0.3) for size in (16, 64)]
+    runs = [
+        left(f"{i}", [f"optimizer.lr={lr}", f"data.batch_size={size}"], val=0.5 + i / 10)
+        for i, (lr, size) in enumerate(grid)
+    ]
+    (legend,) = study_figures(compare(runs))["sensitivity"].legends
+    assert [text.get_text() for text in legend.get_texts()] == ["batch_size=16", "batch_size=64"]
+
+
 def test_the_screen_shows_the_five_best_and_counts_the_others(study):
     lines = screen(compare(study)).splitlines()
     assert [line.split()[0] for line in lines[:7]] == ["lr", "0.7", "0.6", "0.5", "0.4", "0.3", "and"]
@@ -69,7 +91,7 @@ def test_the_csv_holds_every_run_with_all_that_was_measured(study, tmp_path):
     assert len(rows) == 14
     assert [row["run"] for row in rows[:3]] == ["0", "1", "2"]
     assert [float(row["test/accuracy"]) for row in rows[:3]] == [0.1, 0.11, 0.2]
-    assert {row["status"] for row in rows} == {"finished"}
+    assert {(row["status"], row["reason"]) for row in rows} == {("finished", "")}
     assert [row["seed"] for row in rows[:2]] == ["0", "1"]
 
 

@@ -119,7 +119,9 @@ def test_the_answer_says_where_there_are_too_few_to_tell(left):
 
 def test_the_answer_of_one_setting_is_its_figure(left):
     runs = [left(f"{seed}", [f"seed={seed}"], 0.5, 0.25 * seed) for seed in SEEDS]
-    assert answer(compare(runs)) == "test accuracy 0.2500 ± 0.2500, validation 0.5000 ± 0.0000 over 3 seeds."
+    assert answer(compare(runs)) == (
+        "Test accuracy is 0.2500 ± 0.2500, validation accuracy 0.5000 ± 0.0000 (mean ± SD over 3 seeds)."
+    )
 
 
 def test_the_answer_warns_of_settings_with_data_of_their_own(left):

@@ -27,7 +27,7 @@ def reproduction(tmp_path):
     return make
 
 
-def refuse(cfg, folder):
+def refuse(cfg, folder, told):
     raise AssertionError(f"trained again in {folder}")
 
 
@@ -51,9 +51,9 @@ def test_more_repetitions_run_those_that_are_missing(reproduction):
     first = reproduction(repetitions=1).go(BOSTON)
     trained = []
 
-    def counted(cfg, folder):
+    def counted(cfg, folder, told):
         trained.append(folder.name)
-        train(cfg, folder)
+        train(cfg, folder, told)
 
     second = reproduction(train=counted).go(BOSTON)
     assert trained == ["seed_1"]

@@ -24,11 +24,14 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         UserError: for a flag or part that there is not.
     """
     parser = Arguments("evaluate", USAGE)
-    parser.add_argument("run", type=Path)
+    parser.add_argument("run", type=Path, nargs="?")
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--part", choices=("test", "val", "train"), default="test")
     parser.add_argument("--json", action="store_true")
-    return parser.parse_intermixed_args(list(words))
+    arguments = parser.parse_intermixed_args(list(words))
+    if arguments.run is None:
+        parser.error("a run folder is needed")
+    return arguments
 
 
 def main(words: Sequence[str]) -> int:

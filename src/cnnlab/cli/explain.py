@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cnnlab.data.input_format import InputFormat
     from cnnlab.models.module import NetworkModule
 
-USAGE = "explain RUN FILE ... or explain RUN --test N ..., with [--to FOLDER] [--dark]"
+USAGE = "explain RUN FILE|FOLDER ... or explain RUN --test N ..., with [--to FOLDER] [--dark]"
 MISTAKE = 2
 CLASSES = 2  # the one that is said, and the next
 
@@ -60,7 +60,9 @@ def main(words: Sequence[str]) -> int:
     if data.spec.kind != "image" or data.spec.target != "classes":
         raise UserError(f"explain {run}: only a network that tells classes of images can be explained.")
     of_the_test = list(_of_the_test(data, arguments.test))
-    readable = list(_of_files(RunFolder(run).input_format(), files)) if files else []
+    form = RunFolder(run).input_format()
+    files = [file for path in files for file in _pictures_in(form, path)]
+    readable = list(_of_files(form, files))
     written: set[Path] = set()
     for asked in [*of_the_test, *readable]:
         path = unused(folder / file_name(f"explained {asked.name}"), written)
@@ -100,6 +102,23 @@ def _of_the_test(data: "DataModule", positions: Sequence[int]) -> Iterator[Asked
         row = torch.from_numpy(part.rows[position : position + 1])
         (raw,), (label,) = samples.batch(row, torch.Generator())
         yield Asked(f"test {position}", raw, data.spec.class_names[int(label)])
+
+
+def _pictures_in(form: "InputFormat", path: Path) -> Sequence[Path]:
+    """The pictures of a folder, or the file itself.
+
+    Raises:
+        UserError: for a folder without any.
+    """
+    if not path.is_dir():
+        return [path]
+
+    from cnnlab.data.raw_inputs import files_in
+
+    found, _ = files_in(form, path)
+    if not found:
+        raise UserError(f"{path}: the folder holds no picture.")
+    return found
 
 
 def _of_files(form: "InputFormat", paths: Sequence[Path]) -> Iterator[Asked]:

@@ -150,13 +150,18 @@ def _is_elsewhere() -> bool:
 
 
 def _run(cfg: DictConfig, folder: Path, start: "Start | None") -> "Result":
-    told = list(HydraConfig.get().overrides.task)
+    state = HydraConfig.get()
+    told = list(state.overrides.task)
+    # See cnnlab.cli.train.naming: of a study's jobs this is what they have in common.
+    common = state.job.config.override_dirname.exclude_keys if state.mode == RunMode.MULTIRUN else ()
     log.info("started: %s", " ".join(told) or "without overrides")
 
     from cnnlab.cli.ending import ended
     from cnnlab.training.run import run
 
-    return ended(lambda: run(cfg, folder, told=told, start=start, callbacks=_of_a_search()), folder)
+    return ended(
+        lambda: run(cfg, folder, told=told, common=common, start=start, callbacks=_of_a_search()), folder
+    )
 
 
 def _of_a_search() -> "list[Callback]":

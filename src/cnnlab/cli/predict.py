@@ -90,8 +90,8 @@ def main(words: Sequence[str]) -> int:
 
 def _answers(predictor: "Predictor", arguments: argparse.Namespace, refused: list[str]) -> Iterator[Answer]:
     """Predict file by file; what is refused is said and noted."""
-    for text in arguments.text:
-        yield Answer(TYPED, None, predictor.predict([text])[0])
+    for number, text in enumerate(arguments.text, 1):
+        yield Answer(f"{TYPED} {number}", None, predictor.predict([text])[0])
     for path in _files(predictor, arguments.files, refused):
         try:
             inputs, lines = predictor.read(path)

@@ -122,8 +122,13 @@ def _default_results() -> Path:
     return docs / "results" if docs.is_dir() else RUNS / "results"
 
 
-def train(cfg: DictConfig, folder: Path) -> None:
+def train(cfg: DictConfig, folder: Path, told: Sequence[str] = ()) -> None:
     """Train in a folder of its own, or go on there, with all that is printed in its ``screen.log``.
+
+    Args:
+        cfg: what to train.
+        folder: where.
+        told: the overrides that it was composed with.
 
     Raises:
         UserError: for data that is not there, say.
@@ -138,7 +143,7 @@ def train(cfg: DictConfig, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     with said_into(folder / "screen.log"):
-        run(cfg, folder, start=start)
+        run(cfg, folder, told=told, start=start)
 
 
 def read_records(folder: Path) -> dict[str, Record]:

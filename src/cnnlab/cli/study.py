@@ -1,7 +1,7 @@
 """A study's folder: found before its jobs start, held while they run, and summed up when they have ended."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,6 +71,7 @@ def held(folder: Path) -> Iterator[None]:
     """
     from cnnlab.training.folder import RunFolder
 
+    made = [parent for parent in folder.parents if not parent.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         RunFolder(folder).require_plain()
@@ -86,7 +87,7 @@ def held(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-        _remove_if_unused(folder)
+        _remove_if_unused(folder, made)
 
 
 def keep_command(folder: Path, overrides: Sequence[str]) -> None:
@@ -165,11 +166,18 @@ def _move(moves: Mapping[Path, Path]) -> None:
         aside[old].rename(new)
 
 
-def _remove_if_unused(folder: Path) -> None:
-    """Leave nothing behind where a mistake was found before the first job."""
+def _remove_if_unused(folder: Path, made: Sequence[Path]) -> None:
+    """Leave nothing behind where a mistake was found before the first job.
+
+    Args:
+        folder: of the study.
+        made: the folders above it that were made for it, the innermost first.
+    """
     if [path.name for path in folder.iterdir()] == [LOCK]:
         (folder / LOCK).unlink()
-        folder.rmdir()
+        with suppress(OSError):  # another study may lie there by now
+            for unused in (folder, *made):
+                unused.rmdir()
 
 
 def sum_up(folder: Path) -> bool:

@@ -74,7 +74,7 @@ def _study(
     with held(folder), parallel, _stopped_as_a_whole(folder):
         search = is_search(launch.overrides)
         take_up(folder, arguments.overrides, jobs, naming(jobs), search=search)
-        task = Task(number_of_jobs(launch.overrides, jobs), failures=folder / FAILURES)
+        task = Task(number_of_jobs(launch.overrides, jobs, folder), failures=folder / FAILURES)
         keep_command(folder, arguments.overrides)
         try:
             told = [*launch.overrides, *naming(jobs), told_folder(folder), WRITTEN_OUT]
@@ -102,17 +102,25 @@ def _stopped_as_a_whole(folder: Path) -> Iterator[None]:
         raise
 
 
-def number_of_jobs(overrides: Sequence[str], jobs: Sequence[Sequence[str]]) -> int:
-    """How many jobs a study will have; of a search, of which only the corners are known, as asked for."""
+def number_of_jobs(overrides: Sequence[str], jobs: Sequence[Sequence[str]], folder: Path) -> int:
+    """How many jobs a study will have; of a search, of which only the corners are known, as asked for.
+
+    Raises:
+        UserError: for a search that cannot begin, before anything is written into the study's folder.
+    """
     if not is_search(overrides):
         return len(jobs)
 
     from cnnlab.study.objective import common_objective
-    from cnnlab.study.search import SearchSettings, import_optuna
+    from cnnlab.study.search import SearchSettings, import_optuna, open_storage
 
     import_optuna()
     common_objective([compose(job) for job in jobs])  # before there is a folder
-    return SearchSettings.read(compose(jobs[0], with_hydra=True).hydra.sweeper).total(read_space(overrides))
+    settings = SearchSettings.read(compose(jobs[0], with_hydra=True).hydra.sweeper)
+    total = settings.total(read_space(overrides))
+    if settings.storage is not None:
+        open_storage(settings, folder)
+    return total
 
 
 def _call_hydra(

@@ -83,7 +83,8 @@ def responses(
     """Draw what some layers answer to some images: each image, and beside it the strongest maps.
 
     A map is the positive part of a filter's output, brighter where it is larger, stretched to its own
-    maximum; it is named by its layer and channel.
+    maximum; it is named by its layer and channel. Of a layer that is nowhere positive, as logits of dark
+    images are, a map goes from its least to its largest output.
 
     Args:
         images: (N, H, W, C), uint8; C is 1 or 3.
@@ -108,6 +109,7 @@ def responses(
         name: np.sort(np.argsort(-np.maximum(outputs, 0).mean((0, 2, 3)), kind="stable")[:CHANNELS_SHOWN])
         for name, outputs in maps.items()
     }
+    maps = {name: _risen(outputs) if outputs.max() <= 0 else outputs for name, outputs in maps.items()}
     cells, titles = [], []
     for i, image in enumerate(images):
         cells.append(image.repeat(3, axis=-1) if image.shape[-1] == 1 else image)
@@ -120,8 +122,16 @@ def responses(
     return image_grid(np.stack(cells), titles, columns, title=title)
 
 
+def _risen(outputs: Floats) -> Floats:
+    """Maps (N, channels, h, w), each lifted so that its least output is zero."""
+    lifted: Floats = outputs - outputs.min((2, 3), keepdims=True)
+    return lifted
+
+
 def _part(there: int, shown: int, what: str) -> str:
-    return f"{there:,} {what}" if there == shown else f"{shown:,} of {there:,} {what}"
+    if there == shown:
+        return f"{there:,} {what.removesuffix('s') if there == 1 else what}"
+    return f"{shown:,} of {there:,} {what}"
 
 
 def _mosaic(cells: Sequence[Floats], across: int) -> Floats:

@@ -167,14 +167,14 @@ def heat_map(
     drawn = axes.imshow(
         np.ma.masked_invalid(mean), cmap=colormaps["cividis"].with_extremes(bad="0.85"), aspect="auto"
     )
-    names = [_said(value) for value in columns]
+    names = [said(value) for value in columns]
     crowded = max(map(len, names)) > 8
     axes.set_xticks(
         range(len(names)), names, rotation=60 if crowded else 0, fontsize=TICK_SIZE, parse_math=False
     )
     axes.set_yticks(
         range(len(rows)),
-        [_said(value) for value in rows],
+        [said(value) for value in rows],
         fontsize=TICK_SIZE,
         parse_math=False,
     )
@@ -202,7 +202,12 @@ def heat_map(
     return figure
 
 
-def _said(value: Value) -> str:
-    """A setting as it would be typed: a whole number has no fraction."""
+def said(value: Value) -> str:
+    """A setting as it would be typed: a whole number has no fraction.
+
+    Examples:
+        >>> said(16.0), said(0.5), said("relu")
+        ('16', '0.5', 'relu')
+    """
     whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e15
     return shorten(f"{int(value) if whole else value}", NAME_LENGTH)

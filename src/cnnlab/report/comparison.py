@@ -14,7 +14,9 @@ from cnnlab.study.groups import short_keys
 from cnnlab.study.runs import StudyRun
 
 TABLE, RUNS = "study.md", "study.csv"
-NOTES = """Sorted by validation; the test set chose nothing. Values are mean ± SD over {counted}.
+SPREAD = "Values are mean ± SD over {counted}."
+SINGLE = "Values are of one run each."
+COMPARED = """Sorted by validation; the test set chose nothing. {values}
 *Improvement* is the test error of the first setting ({first}) divided by that of the line: above 1 is better.
 *To the best* is the test {quantity} less that of the first line, with the 95% interval of {test}."""
 
@@ -58,18 +60,21 @@ def table(comparison: Comparison) -> list[list[str]]:
     """Cells of the table, its heading first."""
     quantity = comparison.quantity.replace("_", " ")
     keys = list(short_keys(comparison.keys).values()) or ["setting"]
-    head = [*keys, f"validation {quantity}", f"test {quantity}", "improvement", "to the best"]
-    return [[*head, "runs", "seconds", "parameters"], *(_cells(line) for line in comparison.lines)]
+    several = len(comparison.lines) > 1
+    head = [*keys, f"validation {quantity}", f"test {quantity}"]
+    head += ["improvement", "to the best"] if several else []
+    lines = (_cells(line, compared=several) for line in comparison.lines)
+    return [[*head, "runs", "seconds", "parameters"], *lines]
 
 
-def _cells(line: Line) -> list[str]:
+def _cells(line: Line, *, compared: bool) -> list[str]:
     done, every = len(line.group.finished), len(line.group.runs)
+    improvement = "-" if line.improvement is None else f"{line.improvement:.3f}"
     return [
         *(line.group.shown.values() or ["all runs"]),
         str(line.validation),
         str(line.test),
-        "-" if line.improvement is None else f"{line.improvement:.3f}",
-        _interval(line.to_best),
+        *([improvement, _interval(line.to_best)] if compared else []),
         str(done) if done == every else f"{done} of {every}",
         f"{line.seconds.mean:.1f}" if done else "-",
         f"{line.parameters:,}" if done else "-",
@@ -89,8 +94,12 @@ def notes(comparison: Comparison) -> str:
     tests = dict.fromkeys(
         str(line.to_best.test) for line in comparison.lines if line.to_best and line.to_best.test
     )
-    return NOTES.format(
-        counted=" and ".join([*comparison.counted, *comparison.pooled]) or "one run each",
+    over = " and ".join([*comparison.counted, *comparison.pooled])
+    values = SPREAD.format(counted=over) if over else SINGLE
+    if len(comparison.lines) == 1:
+        return f"The test set chose nothing. {values}"
+    return COMPARED.format(
+        values=values,
         first=comparison.first.name,
         quantity=comparison.quantity.replace("_", " "),
         test="a " + " or ".join(tests)
@@ -107,7 +116,16 @@ def as_csv(runs: Sequence[StudyRun], comparison: Comparison, folder: Path) -> st
         for part in ("val", "test")
         for name in dict.fromkeys(name for run in runs for name in run.result.get(part) or {})
     ]
-    head = ["run", *comparison.keys, *comparison.counted, "status", *measured, "best_epoch", "epochs"]
+    head = [
+        "run",
+        *comparison.keys,
+        *comparison.counted,
+        "status",
+        "reason",
+        *measured,
+        "best_epoch",
+        "epochs",
+    ]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*head, "seconds", "parameters", "config_fingerprint"])
@@ -118,6 +136,7 @@ def as_csv(runs: Sequence[StudyRun], comparison: Comparison, folder: Path) -> st
                 *values[run.folder].values(),
                 *(run.settings.get(key, "") for key in comparison.counted),
                 run.status,
+                run.result.get("reason"),
                 *(_number(run.measure(*name.split("/"))) for name in measured),
                 *(run.result.get(key) for key in ("best_epoch", "epochs", "seconds", "parameters")),
                 run.result.get("config_fingerprint"),

@@ -14,9 +14,10 @@ CAPTIONS = {
     "loss curves": "The same of the loss, which training makes small.",
     "heat map": "The result for each pair of settings.",
     "sensitivity": "How the result answers to what was varied.",
-    "parallel coordinates": "Each line is a run: what was set, and what came of it.",
-    "importance": "How much a forest of trees loses when a setting is shuffled.",
-    "self organising map": "Runs of like settings lie side by side.",
+    "parallel coordinates": "Each line is a run: what was set, and what came of it. The best tenth is blue.",
+    "importance": "How much worse a forest of trees forecasts held-out runs when a setting is shuffled among "
+    "them: it may lose more than it knew, where it is then misled.",
+    "self organising map": "Runs of like settings lie side by side; a number is how many runs lie in a cell.",
     "predicted against true": "A network that is always right puts all points on the line.",
     "denoised": "Noisy images, what the network makes of them, and what they were.",
     "confusion matrix": "Rows are true classes, columns what the network said, as shares of the true class.",
@@ -26,7 +27,8 @@ CAPTIONS = {
     "residuals": "True less predicted values: without a pattern if the network has learned what there is.",
     "error against t": "How the error grows along the path.",
     "target against features": "True and predicted values against each feature.",
-    "responses": "What the strongest filters of the first and the last layer answer to test images.",
+    "responses": "What the strongest filters of the first and the last layer answer to test images: bright "
+    "is strong, and each picture is stretched to its own strongest.",
     "calibration": "Whether what is said with 80% confidence is right in 80% of all cases.",
     "first layer filters": "What the first layer looks for.",
     "last layer filters": "Kernels of the last convolution.",
@@ -34,12 +36,15 @@ CAPTIONS = {
     "network": "Its layers, with the shapes that go in and come out.",
 }
 
+WITH_SPREAD = ("learning curves", "loss curves", "sensitivity", "heat map")
 
-def pictures(files: Iterable[Path]) -> list[Picture]:
+
+def pictures(files: Iterable[Path], spread: str = "") -> list[Picture]:
     """Read figures and their dark twins, the most telling first.
 
     Args:
         files: PNG files; what is none, or too large, is passed over.
+        spread: what a band or a bar is, for the figures that have some.
     """
     known = list(CAPTIONS)
     found = []
@@ -47,7 +52,8 @@ def pictures(files: Iterable[Path]) -> list[Picture]:
         light, dark = _content(path), _content(dark_twin(path))
         if light is not None:
             name = path.stem.replace("_", " ")
-            found.append(Picture(name, CAPTIONS.get(_kind(name), ""), light, dark))
+            caption = f"{CAPTIONS.get(_kind(name), '')} {spread if name in WITH_SPREAD else ''}".strip()
+            found.append(Picture(name, caption, light, dark))
     found.sort(key=lambda one: known.index(_kind(one.name)) if _kind(one.name) in known else len(known))
     return found
 

@@ -59,14 +59,23 @@ def run_page(folder: Path) -> str:
 
 
 def _question(run: StudyRun, result: Result, options: Mapping[str, str]) -> Markup:
-    counts = [f"{result.samples[part]:,} {words}" for part, words in PARTS.items() if part in result.samples]
     experiment = f", as experiment={options['experiment']} says" if "experiment" in options else ""
-    samples = f" (samples: {', '.join(counts)})" if counts else ""
     said = f"model={options.get('model')} was trained on data={options.get('data')}{experiment}"
     return page.section(
         "The question",
-        page.paragraph(f"{said}{samples}; seed {result.seed}."),
+        page.paragraph(f"{said}{samples_in_words(result.samples)}; seed {result.seed}."),
     )
+
+
+def samples_in_words(samples: Mapping[str, int]) -> str:
+    """How many samples each part has, in brackets; nothing where that is not known.
+
+    Examples:
+        >>> samples_in_words({"train": 1293, "val": 144, "test": 360})
+        ' (samples: 1,293 to train, 144 to validate, 360 to test)'
+    """
+    counts = [f"{samples[part]:,} {words}" for part, words in PARTS.items() if part in samples]
+    return f" (samples: {', '.join(counts)})" if counts else ""
 
 
 def _answer(run: StudyRun, result: Result, place: RunFolder) -> Markup:
@@ -107,11 +116,11 @@ def answer(result: Result, folder: Path) -> str:
     if name is None:
         return f"The run finished after {result.epochs} epochs."
     words = name.replace("_", " ")
-    validation = f"validation {words} ({_number(result.val, name)})"
+    validation = f"validation {words} ({_number(result.val, name)})" if name in result.val else ""
     if result.best_epoch is None:
-        weights = f"the last epoch, {result.epochs}; {validation}"
+        weights = f"the last epoch, {result.epochs}{f'; {validation}' if validation else ''}"
     else:
-        weights = f"epoch {result.best_epoch} of {result.epochs}, the best by {validation}"
+        weights = f"epoch {result.best_epoch} of {result.epochs}, the best by {validation or 'validation'}"
     return f"Test {words} is {_number(result.test, name)}, with the weights of {weights}."
 
 
@@ -126,10 +135,9 @@ def facts(result: Result) -> dict[str, str]:
     name, found = _followed(result), {}
     if name is not None:
         words = name.replace("_", " ")
-        found = {
-            f"test {words}": _number(result.test, name),
-            f"validation {words}": _number(result.val, name),
-        }
+        found = {f"test {words}": _number(result.test, name)}
+        if name in result.val:
+            found[f"validation {words}"] = _number(result.val, name)
     found["epochs"] = f"{result.epochs:,}"
     found["time"] = duration(result.seconds)
     if result.parameters:

@@ -4,9 +4,10 @@ import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from cnnlab.config.choices import choices, options_typed
 from cnnlab.config.conf import HYDRA
 from cnnlab.config.conf import groups as config_groups
-from cnnlab.study.groups import MISSING, base, choices, choices_typed
+from cnnlab.study.groups import MISSING, base
 from cnnlab.study.runs import StudyRun
 
 HEAD = ("setting", "here", "default")
@@ -24,7 +25,7 @@ class Setting(NamedTuple):
 def chosen(run: StudyRun) -> dict[str, str]:
     """The option of each config group of a run, also where an experiment has chosen it."""
     known = config_groups()
-    found = choices(choices_typed(run))
+    found = choices(options_typed(run.told))
     return {key: found[key] for key in known if not key.startswith(HYDRA) and found.get(key) in known[key]}
 
 

@@ -12,7 +12,8 @@ from cnnlab.report.comparison import notes, table
 from cnnlab.report.embedding import fitting
 from cnnlab.report.figure_files import pictures
 from cnnlab.report.page import Markup
-from cnnlab.report.settings import HEAD, common, typed
+from cnnlab.report.run import samples_in_words
+from cnnlab.report.settings import HEAD, chosen, common, typed
 from cnnlab.report.study_pictures import COORDINATES, IMPORTANCE, MAP, draw
 from cnnlab.study.answer import answer
 from cnnlab.study.comparison import TOP, Comparison
@@ -63,7 +64,11 @@ def study_page(
         page.heading(title, name),
         page.section("The question", *_question(comparison, runs)),
         _answer(comparison, runs),
-        page.section("Figures", page.figures(fitting(pictures(figures))), _missing(figures, comparison)),
+        page.section(
+            "Figures",
+            page.figures(fitting(pictures(figures, _spread(comparison)))),
+            _missing(figures, comparison),
+        ),
         page.section("What was set in all runs", page.table(HEAD, _common(comparison, runs)) or _nothing()),
         page.section("Run it again", page.command(again or command(folder)), _each(comparison, folder)),
     )
@@ -108,7 +113,26 @@ def _question(comparison: Comparison, runs: Sequence[StudyRun]) -> list[Markup]:
     number = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
     over = f", averaged over {' and '.join(counted)}" if counted else ""
     what = f"{len(comparison.lines)} settings in {number}" if comparison.keys else number
-    return [page.paragraph(f"{what}{over}."), page.table(["varied", "values"], rows)]
+    return [page.paragraph(f"{what}{over}.{_on_what(runs)}"), page.table(["varied", "values"], rows)]
+
+
+def _on_what(runs: Sequence[StudyRun]) -> str:
+    """A sentence on what all runs trained, and on how many samples, as far as they are alike."""
+    every = [chosen(run) for run in runs]
+    alike = [
+        f"{key}={option}"
+        for key in ("model", "data")
+        if (option := every[0].get(key)) and all(one.get(key) == option for one in every)
+    ]
+    counts = [run.result.get("samples") or {} for run in runs if run.is_finished]
+    samples = samples_in_words(counts[0]) if counts and all(one == counts[0] for one in counts) else ""
+    return f" All have {' and '.join(alike)}{samples}." if alike else ""
+
+
+def _spread(comparison: Comparison) -> str:
+    """What bands and bars are."""
+    over = " and ".join(short_keys([*comparison.counted, *comparison.pooled]).values())
+    return f"A band, a bar or ± is one standard deviation over {over}." if over else ""
 
 
 def _values(comparison: Comparison, key: str) -> list[str]:

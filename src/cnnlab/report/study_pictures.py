@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from cnnlab.figures.comparison import compared
 from cnnlab.figures.dark import dark_twin, save_dark_twin
 from cnnlab.figures.landscape import importance_bars, map_planes, parallel_coordinates
-from cnnlab.figures.sensitivity import heat_map, sensitivity
+from cnnlab.figures.sensitivity import heat_map, said, sensitivity
 from cnnlab.figures.style import save
 from cnnlab.report.pictures import PARTS, error_curve, quantity_label
 from cnnlab.study.comparison import TOP, Comparison
@@ -134,7 +134,7 @@ def _two(comparison: Comparison, keys: Sequence[str], title: str) -> dict[str, F
     if len(rows) <= MOST_LINES:
         name = short_keys([few])[few]
         lines = {
-            f"{name}={row}": {column: found for (one, column), found in results.items() if one == row}
+            f"{name}={said(row)}": {column: found for (one, column), found in results.items() if one == row}
             for row in rows
         }
         made["sensitivity"] = sensitivity(lines, xlabel=many, ylabel=label, title=title)
@@ -156,10 +156,8 @@ def _several(comparison: Comparison, title: str) -> dict[str, Figure]:
         return made
     found = importance(named, results)
     if found.explained > 0:
-        share = f"explained without shuffling: {found.explained:.0%}"
-        made[IMPORTANCE] = importance_bars(
-            found.drops, label=f"share of the variance that shuffling takes away ({share})", title=title
-        )
+        label_of_drops = f"R² lost when a setting is shuffled (R² before: {found.explained:.2f})"
+        made[IMPORTANCE] = importance_bars(found.drops, label=label_of_drops, title=title)
     if find_spec("minisom") is not None:
         planes, hits, names = self_organising_map(named, results)
         made[MAP] = map_planes(planes, hits, label=label, names=names, title=title)

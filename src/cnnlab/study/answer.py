@@ -19,7 +19,7 @@ def answer(comparison: Comparison) -> str:
     if best is None:
         return "No run came to its end."
     if len(comparison.lines) == 1:
-        return f"{_measured(best, comparison)}{_over(best)}."
+        return _alone(best, comparison)
     said = f"Best by validation is {best.group.name}: {_measured(best, comparison)}{_over(best)}"
     said += f"{_improved(best, comparison)}; {_against_next(comparison)}"
     return f"{said}{'; ' + OTHER_DATA if _on_other_data(comparison) else ''}."
@@ -28,6 +28,13 @@ def answer(comparison: Comparison) -> str:
 def _on_other_data(comparison: Comparison) -> bool:
     """Whether the settings that have a figure were tested on data sets of their own."""
     return len({line.group.values.get("data") for line in comparison.lines if line.group.finished}) > 1
+
+
+def _alone(line: Line, comparison: Comparison) -> str:
+    """What a study of one setting has found."""
+    quantity = comparison.quantity.replace("_", " ")
+    said = f"Test {quantity} is {line.test}, validation {quantity} {line.validation}"
+    return f"{said}{_over(line)}." if line.test.sd is None else f"{said} (mean ± SD{_over(line)})."
 
 
 def _measured(line: Line, comparison: Comparison) -> str:

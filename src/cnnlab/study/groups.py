@@ -1,11 +1,11 @@
 """Runs that differ in seed and fold only, put together and named by what differs between them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from cnnlab.config.choices import choices, options_typed
 from cnnlab.config.compose import compose
-from cnnlab.config.conf import HYDRA
 from cnnlab.config.conf import groups as config_groups
 from cnnlab.errors import UserError, did_you_mean
 from cnnlab.study.runs import COUNTING, StudyRun, flat
@@ -97,7 +97,9 @@ def grouped(runs: Sequence[StudyRun], by: Sequence[str] = ()) -> list[Group]:
     for key in by:
         _require_key(key, runs)
     every = dict.fromkeys(key for run in runs for key in run.settings)
-    seen = [_Seen(run, typed, _filled(run, typed, every)) for run in runs for typed in [choices_typed(run)]]
+    seen = [
+        _Seen(run, typed, _filled(run, typed, every)) for run in runs for typed in [options_typed(run.told)]
+    ]
     differing = varied(seen)
     keys = list(by) or differing
     pairing = [key for key in [*COUNTING, *differing] if key not in keys]
@@ -169,27 +171,6 @@ def varied(seen: Sequence[_Seen]) -> list[str]:
     return [*chosen, *said]
 
 
-def choices_typed(run: StudyRun) -> tuple[str, ...]:
-    """Which options of config groups were typed for a run."""
-    known = {key for key in config_groups() if not key.startswith(HYDRA)}
-    words = (word.partition("=") for word in run.told)
-    return tuple(f"{key}={option}" for key, _, option in words if key in known and _is_plain(option))
-
-
-def _is_plain(option: str) -> bool:
-    return option.replace("_", "").replace("/", "").isalnum()
-
-
-@cache
-def choices(typed: tuple[str, ...]) -> Mapping[str, str]:
-    """The option of each config group where these were typed; as typed, where they are no longer there."""
-    try:
-        found = compose(typed, with_hydra=True).hydra.runtime.choices
-    except UserError:
-        return dict(_pairs(typed))
-    return {str(key): str(option) for key, option in found.items()}
-
-
 @cache
 def base(typed: tuple[str, ...]) -> Mapping[str, str]:
     """All settings that follow from these options; none where they are no longer there."""
@@ -197,12 +178,6 @@ def base(typed: tuple[str, ...]) -> Mapping[str, str]:
         return flat(compose(typed))
     except UserError:
         return {}
-
-
-def _pairs(typed: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for word in typed:
-        key, _, option = word.partition("=")
-        yield key, option
 
 
 def _require_key(key: str, runs: Sequence[StudyRun]) -> None:

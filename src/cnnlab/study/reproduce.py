@@ -25,7 +25,7 @@ FOR_ALL = (
 
 MOST_POINTS = 60
 
-Train = Callable[[DictConfig, Path], None]
+Train = Callable[[DictConfig, Path, Sequence[str]], None]
 Fingerprint = Callable[[DictConfig], str]
 
 
@@ -44,7 +44,8 @@ class Reproduction:
     """All that running rows needs.
 
     Args:
-        train: trains a config in a folder and leaves its ``result.json`` and ``metrics.csv`` there.
+        train: trains a config in a folder and leaves its ``result.json`` and ``metrics.csv`` there; it is
+            told the overrides, too.
         fingerprint: digest of a config.
         runs: folder of the run folders.
         records: folder of the rows' JSON files.
@@ -155,7 +156,7 @@ class Reproduction:
         cfg = self.config(job)
         result = finished(folder)
         if self.again or result is None or result["config_fingerprint"] != self.fingerprint(cfg):
-            self.train(cfg, folder)
+            self.train(cfg, folder, job)
             result = finished(folder)
         if result is None:
             raise TrainingError(f"{folder}: the run left no finished result.json.")

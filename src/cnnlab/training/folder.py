@@ -258,12 +258,19 @@ class RunFolder:
         except (OSError, ValueError, TypeError, csv.Error) as error:
             raise UserError(f"{path}: not the metrics of a run ({reason(error)}).") from error
 
+    def _instead(self) -> str:
+        """What a folder without a config is: that of a study has runs below it."""
+        runs = sorted(path.parent.name for path in self.path.glob(f"*/{CONFIG}"))
+        return f"it holds the runs of a study: {self.path / runs[0]}, say" if runs else ""
+
     def _yaml(self, name: str) -> Any:  # noqa: ANN401 - a mapping or a list
         path = self.path / name
         try:
             return parsed_yaml(plain_text(path), path)
         except FileNotFoundError as error:
-            raise UserError(f"{self.path}: not a run folder, it has no {name}.") from error
+            raise UserError(
+                f"{self.path}: not a run folder, {self._instead() or f'it has no {name}'}."
+            ) from error
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: cannot be read ({reason(error)}).") from error
 

@@ -4,7 +4,7 @@ import csv
 import io
 import time
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from cnnlab.training.metrics_csv import Row, as_columns, as_csv, columns, read_r
 from cnnlab.training.result import NOT_FINGERPRINTED
 
 RUN_NAMES = {"watched_test": "test"}
+ALWAYS_SHOWN = ("experiment", "model", "data")  # in TensorBoard's table of settings
 
 
 class EpochRecords(Logger):
@@ -225,36 +226,47 @@ def write_png(writer: SummaryWriter, tag: str, png: bytes) -> None:
 
 def finish(
     boards: Sequence[TensorBoard],
-    cfg: DictConfig,
-    told: Sequence[str],
+    settings: Mapping[str, bool | int | float | str],
     val: Mapping[str, float],
     test: Mapping[str, float],
 ) -> None:
-    """Write what was typed beside the best epoch's and the final metrics, and close the event files."""
+    """Write settings beside the best epoch's and the final metrics, and close the event files."""
     metrics = {
         f"{part} {name}": value
         for part, found in (("best val", val), ("final test", test))
         for name, value in found.items()
     }
     for board in boards:
-        board.log_result(told_settings(cfg, told), metrics)
+        board.log_result(settings, metrics)
         board.close()
 
 
-def told_settings(cfg: DictConfig, told: Sequence[str]) -> dict[str, bool | int | float | str]:
+def told_settings(
+    cfg: DictConfig, told: Sequence[str], common: Collection[str] = ()
+) -> dict[str, bool | int | float | str]:
     """Settings that were typed, as plain values for TensorBoard's table, and the seed.
 
-    Where things lie and how they are kept is left out: of many columns the table shows five at first.
+    Of many columns the table shows five at first, in the order of the alphabet. So where things lie and how
+    they are kept is left out, and what is the same in all runs of a study, but for its model and data.
+
+    Args:
+        cfg: the run's config.
+        told: what was typed.
+        common: keys that all runs of a study have in common.
 
     Examples:
         >>> cfg = OmegaConf.create({"model": {"hidden": [10], "l2": 0.5}, "seed": 3})
         >>> told_settings(cfg, ["model=mlp", "model.hidden=[10]", "model.l2=0.5", "data.root=/data"])
         {'model': 'mlp', 'model.hidden': '[10]', 'model.l2': 0.5, 'seed': 3}
+        >>> told_settings(cfg, ["model=mlp", "model.hidden=[10]", "model.l2=0.5"], ["model", "model.hidden"])
+        {'model': 'mlp', 'model.l2': 0.5, 'seed': 3}
     """
     settings: dict[str, bool | int | float | str] = {}
     for override in told:
         key, _, text = override.lstrip("+").partition("=")
         if key in NOT_FINGERPRINTED or key.startswith(("hydra.", "logger.")):
+            continue
+        if key in common and key not in ALWAYS_SHOWN:
             continue
         value = text if key.startswith("~") else OmegaConf.select(cfg, key, default=text)
         settings[key] = value if isinstance(value, (bool, int, float)) else text

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from PIL import Image
 from torch import Tensor, nn
 
+from cnnlab.config.choices import choices, options_typed
 from cnnlab.data.datamodule import DataModule
 from cnnlab.data.tabular import LogisticMap, TabularDataModule
 from cnnlab.figures.calibration import calibration_curve
@@ -54,9 +55,10 @@ def first_batch(data: DataModule) -> Figure | None:
     return image_grid(as_pictures(images[:FIRST_IMAGES]), names)
 
 
-def title_of(model: NetworkModule, cfg: DictConfig) -> str:
-    """Say what a run is of: network, data and seed."""
-    return f"{type(model.network).__name__} on {model.spec.name}, seed {cfg.seed}"
+def title_of(model: NetworkModule, cfg: DictConfig, told: Sequence[str] = ()) -> str:
+    """Say what a run is of: the network as it was chosen by what was typed, else its class; data and seed."""
+    name = choices(options_typed(told)).get("model") if told else None
+    return f"{name or type(model.network).__name__} on {model.spec.name}, seed {cfg.seed}"
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ class Outcome:
         images = self._raw(positions)
         layers = first_and_last(self.model, images)
         names = self.data.spec.class_names
-        titles = [names[int(self.targets[i])] if names else f"image {i}" for i in positions]
+        titles = [names[int(self.targets[i])] if names else f"test image {i}" for i in positions]
         maps = {layer.name.rpartition(".")[2]: layer.maps for layer in layers}
         return responses(as_pictures(images), titles, maps, title=f"Responses of {self.title}")
 

@@ -37,4 +37,5 @@ def outcome_of(path: Path, chosen: Sequence[int] = ()) -> Outcome:
         if not 0 <= position < len(targets):
             raise UserError(f"--test {position}: the test set has the images 0 to {len(targets) - 1}.")
     best = (place.result() or {}).get("best_epoch")
-    return Outcome(data, model, targets, outputs, place.history(), best, title_of(model, cfg), tuple(chosen))
+    title = title_of(model, cfg, place.overrides())
+    return Outcome(data, model, targets, outputs, place.history(), best, title, tuple(chosen))

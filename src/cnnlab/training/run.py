@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from cnnlab.training.fingerprints import weights_fingerprint
 from cnnlab.training.first_state import FirstState
 from cnnlab.training.folder import METRICS, PREDICTIONS, RESULT, TENSORBOARD, RunFolder
 from cnnlab.training.interruptions import INTERRUPTED, NAMES, Interruption, explained
-from cnnlab.training.loggers import EpochRecords, TensorBoard, finish
+from cnnlab.training.loggers import EpochRecords, TensorBoard, finish, told_settings
 from cnnlab.training.pictures import Outcome, first_batch, title_of
 from cnnlab.training.process import settled, without_idle_warnings
 from cnnlab.training.result import Result, config_fingerprint, git_state, versions, write_predictions
@@ -47,6 +47,7 @@ def run(
     folder: Path,
     *,
     told: Sequence[str] = (),
+    common: Collection[str] = (),
     start: Start | None = None,
     callbacks: Sequence[pl.Callback] = (),
 ) -> Result:
@@ -56,6 +57,7 @@ def run(
         cfg: a composed config.
         folder: the run folder; it is created.
         told: the overrides as typed, which TensorBoard shows beside the final metrics.
+        common: keys that were told all runs of a study, which its table leaves out.
         start: where a run that is resumed goes on; None begins a new one.
         callbacks: further ones, beside those of the config.
 
@@ -74,7 +76,7 @@ def run(
         if start is None:
             rank_zero_only(place.make_room)()
         result = Result(versions=versions(), git=git_state())
-        return _written(Run(cfg, folder, result, told, start, interruption, callbacks), place)
+        return _written(Run(cfg, folder, result, told, common, start, interruption, callbacks), place)
 
 
 def _written(run: "Run", place: RunFolder) -> Result:
@@ -123,6 +125,7 @@ class Run:
     folder: Path
     result: Result
     told: Sequence[str] = ()
+    common: Collection[str] = ()
     start: Start | None = None
     interruption: Interruption = field(default_factory=Interruption)
     callbacks: Sequence[pl.Callback] = ()
@@ -156,7 +159,8 @@ class Run:
         if self.trainer.is_global_zero:
             self._write_predictions()
             self._write_figures(best)
-            finish(self.boards, self.cfg, self.told, self.result.val, self.result.test)
+            settings = told_settings(self.cfg, self.told, self.common)
+            finish(self.boards, settings, self.result.val, self.result.test)
 
     def _build_trainer(self) -> None:
         cfg = self.cfg
@@ -283,7 +287,7 @@ class Run:
             self.said,
             self.records.history(),
             best,
-            title_of(self.model, self.cfg),
+            title_of(self.model, self.cfg, self.told),
         )
         for name, draw in outcome.drawings().items():
             path = save(figure := draw(), RunFolder(self.folder).figure(name))
