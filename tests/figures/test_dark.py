@@ -6,8 +6,10 @@ from matplotlib.text import Text
 from cnnlab.figures.confusion import confusion_matrix
 from cnnlab.figures.curves import learning_curves
 from cnnlab.figures.dark import darken
+from cnnlab.figures.images import image_grid, picture
 from cnnlab.figures.landscape import parallel_coordinates
-from cnnlab.figures.style import readable_on
+from cnnlab.figures.sensitivity import heat_map
+from cnnlab.figures.style import pixels, readable_on
 
 
 def luminance(color: tuple[float, ...]) -> float:
@@ -36,12 +38,42 @@ def test_texts_and_lines_stand_out_from_their_page(dark: bool) -> None:
     assert min(contrast(to_rgb(line.get_color()), page) for line in lines) > 3
 
 
-def test_a_dark_page_leaves_the_cells_as_they_are() -> None:
-    figure = confusion_matrix(np.array([[9, 1], [0, 10]]))
+def test_a_dark_page_leaves_the_cells_of_other_scales_as_they_are() -> None:
+    named = {"xlabel": "x", "ylabel": "y", "label": "error (%)"}
+    figure = heat_map([1, 2], [3, 4], np.array([[9.0, 1.0], [0.0, 10.0]]), **named)
     before = [text.get_color() for text in figure.axes[0].texts]
     darken(figure)
     assert [text.get_color() for text in figure.axes[0].texts] == before
     assert luminance(to_rgb(figure.axes[0].get_xticklabels()[0].get_color())) > 0.5
+
+
+def test_an_empty_cell_of_a_confusion_matrix_is_as_dark_as_the_page_and_numbers_stand_out() -> None:
+    figure = confusion_matrix(np.array([[90, 10, 0], [0, 50, 50], [1, 1, 98]]))
+    darken(figure)
+    (image,) = figure.axes[0].images
+    colors = np.asarray(image.to_rgba(np.ma.asarray(image.get_array())))
+    assert contrast(tuple(colors[0, 2]), to_rgb(figure.get_facecolor())) < 1.1
+    assert luminance(tuple(colors[0, 0])) > 3 * luminance(tuple(colors[0, 1]))
+    for text in figure.axes[0].texts:
+        column, row = map(round, text.get_position())
+        assert contrast(to_rgb(text.get_color()), tuple(colors[row, column])) > 4
+
+
+def test_a_drawing_on_white_is_turned_round_and_a_photograph_is_not() -> None:
+    image = np.full((30, 800, 3), 255, np.uint8)
+    image[10:20] = 0
+    image[20:] = (200, 255, 200)
+    drawing, photograph = picture(image), image_grid(image[None])
+    before = pixels(photograph)
+    darken(drawing)
+    darken(photograph)
+    shown = np.asarray(drawing.axes[0].images[0].get_array())
+    assert luminance(tuple(shown[0, 0])) < 0.05
+    assert luminance(tuple(shown[15, 0])) > 0.5
+    red, green, _ = shown[25, 0]
+    assert green > red
+    assert luminance(tuple(shown[25, 0])) < 0.1
+    assert (pixels(photograph)[40:60, 40:60] == before[40:60, 40:60]).all()
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

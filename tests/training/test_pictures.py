@@ -22,7 +22,7 @@ from cnnlab.models.graph import can_draw_graphs
 from cnnlab.training.build import build
 from cnnlab.training.checkpoints import BestAndLast
 from cnnlab.training.learning import Learning
-from cnnlab.training.pictures import Outcome, first_batch
+from cnnlab.training.pictures import Outcome, first_batch, title_of
 from cnnlab.training.run import run
 
 
@@ -205,6 +205,15 @@ def test_values_are_saved_and_drawn(tmp_path, no_graphs):
     assert figures == sorted(f"{name}{twin}.png" for name in drawn for twin in ("", "_dark"))
 
 
+def test_a_run_is_called_by_what_was_chosen():
+    words = ["data=digits", "data.size=8", "model=linear", "seed=3"]
+    cfg = compose(words)
+    _, model = build(cfg)
+    assert title_of(model, cfg, words) == "linear on digits, seed 3"
+    assert title_of(model, cfg, ["experiment=pima"]).startswith("mlp on digits"), "what an experiment chose"
+    assert title_of(model, cfg) == "MLP on digits, seed 3"
+
+
 def drawn_for(*words):
     """Data, and the figures of a network that is right about everything but its first sample."""
     data, model = build(compose(list(words)))
@@ -222,8 +231,8 @@ def test_prices_stand_against_each_feature_in_its_own_units(no_graphs):
     data, figures = drawn_for("data=boston", "model=linear")
     assert list(figures) == ["predicted against true", "residuals", "target against features"]
     panels = figures["target against features"].axes
-    assert [axes.get_xlabel() for axes in panels] == list(data.spec.feature_names)
-    assert panels[0].get_ylabel() == "MEDV"
+    assert [axes.get_xlabel().partition(" (")[0] for axes in panels] == list(data.spec.feature_names)
+    assert (panels[-1].get_xlabel(), panels[0].get_ylabel()) == ("LSTAT (%)", "MEDV (1000 $)")
     lstat = np.asarray(panels[-1].lines[0].get_xdata())
     table = np.loadtxt(Path(tables.__file__).parent / "housing.csv", delimiter=",")
     np.testing.assert_allclose(lstat, table[data.splits.test.rows, 12], rtol=1e-6)

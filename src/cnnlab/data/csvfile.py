@@ -1,8 +1,8 @@
 """Tables from CSV files: numbers, categories as columns of 0 and 1, missing values."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +31,7 @@ class Table:
         target_name: name of what is predicted.
         columns: those that became features; none where each feature was a column of numbers.
         file_columns: names of all columns of the file.
+        units: of some columns, by their names.
     """
 
     features: NDArray[np.float32]
@@ -40,6 +41,7 @@ class Table:
     target_name: str
     columns: tuple[Column, ...] = ()
     file_columns: tuple[str, ...] = ()
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_csv(

@@ -15,6 +15,7 @@ from cnnlab.figures.style import (
     TEXT_SIZE,
     TITLE_SIZE,
     VERMILION,
+    add_accuracy_axis,
     new_figure,
     plain,
     quiet_axes,
@@ -45,7 +46,12 @@ class Curve:
 
 
 def compared(
-    panels: Mapping[str, Mapping[str, Curve]], *, xlabel: str, ylabel: str, title: str = ""
+    panels: Mapping[str, Mapping[str, Curve]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    accuracy: bool = False,
+    title: str = "",
 ) -> Figure:
     """Draw panels side by side, in each some curves with a band of one standard deviation.
 
@@ -53,6 +59,7 @@ def compared(
         panels: curves by their labels, by the panels' titles.
         xlabel: of all panels.
         ylabel: of all panels, which share the axis.
+        accuracy: whether they are errors in %, so that the right side can say the accuracy.
         title: above all.
 
     Examples:
@@ -90,6 +97,8 @@ def compared(
         )
         plain(legend)
     all_axes[0].set_ylabel(ylabel, fontsize=TEXT_SIZE, parse_math=False)
+    if accuracy:
+        add_accuracy_axis(all_axes[-1])
     if title:
         figure.suptitle(title, fontsize=TITLE_SIZE, parse_math=False)
     return figure

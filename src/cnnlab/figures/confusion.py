@@ -14,14 +14,16 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from cnnlab.figures.style import (
-    BLACK,
     BLUE,
     POINTS_PER_INCH,
     TEXT_SIZE,
     TICK_SIZE,
     TITLE_SIZE,
+    WHITE_TO_BLUE,
+    luminances,
     new_figure,
     quiet_axes,
+    readable_on,
     shorten,
 )
 
@@ -68,7 +70,7 @@ def confusion_matrix(
     most = 100.0 if of == "shares" else max(float(counts.max()), 1.0)
     image = axes.imshow(
         np.ma.masked_invalid(shares if of == "shares" else np.where(np.isnan(shares), np.nan, counts)),
-        cmap=colormaps["Blues"].with_extremes(bad="0.85"),
+        cmap=colormaps[WHITE_TO_BLUE].with_extremes(bad="0.85"),
         norm=PowerNorm(0.5, vmin=0.0, vmax=most),
         interpolation="nearest",
     )
@@ -202,7 +204,7 @@ def _write_cells(
     decimals = 1 if len(counts) <= 10 else 0
     longest = max(len(str(counts.max())), len("100%") + 2 * (decimals > 0))
     size = min(9.0, cell * POINTS_PER_INCH / (CHARACTER_WIDTH * longest))
-    luminance = image.to_rgba(np.ma.asarray(image.get_array()))[..., :3] @ np.array([0.2126, 0.7152, 0.0722])
+    luminance = luminances(image)
     for row, column in np.argwhere(counts):
         share = float(shares[row, column])
         axes.text(
@@ -212,7 +214,7 @@ def _write_cells(
             ha="center",
             va="center",
             fontsize=size,
-            color=BLACK if luminance[row, column] > 0.5 else "white",
+            color=readable_on(luminance[row, column]),
         )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from cnnlab.figures.style import (
     BLACK,
@@ -15,9 +15,9 @@ from cnnlab.figures.style import (
     GREEN,
     GREY,
     TEXT_SIZE,
-    TICK_SIZE,
     TITLE_SIZE,
     VERMILION,
+    add_accuracy_axis,
     new_figure,
     quiet_axes,
 )
@@ -48,7 +48,12 @@ SERIES = (
 
 
 def learning_curves(
-    history: Mapping[str, Sequence[float]], *, best_epoch: int | None = None, title: str = ""
+    history: Mapping[str, Sequence[float]],
+    *,
+    best_epoch: int | None = None,
+    accuracy: str = "accuracy",
+    unit: str = "",
+    title: str = "",
 ) -> Figure:
     """Draw loss and error by epoch, one panel each, and the learning rate below them where it changes.
 
@@ -58,6 +63,8 @@ def learning_curves(
             and one of the accuracy, or with ``mae``; ``lr``. All but ``epoch`` and one loss may be missing; a
             value that is not finite is a gap.
         best_epoch: the epoch to mark, counted as in ``history["epoch"]``; None marks none.
+        accuracy: what the accuracy is called.
+        unit: of the mean absolute error.
         title: what stands above the panels.
 
     Raises:
@@ -85,10 +92,11 @@ def learning_curves(
     _scale_by_spread(panels[0], losses.values())
     if errors:
         _draw(panels[1], epochs, errors)
-        _finish(panels[1], "error (%)" if of_classes else "mean absolute error", best_epoch)
+        of_values = f"mean absolute error{f' ({unit})' if unit else ''}"
+        _finish(panels[1], "error (%)" if of_classes else of_values, best_epoch)
         _stay_above_zero(panels[1])
     if of_classes:
-        _add_accuracy(panels[1])
+        add_accuracy_axis(panels[1], accuracy)
     if has_rate:
         # A rate holds for its whole epoch: steps, not slopes between epochs.
         panels[-1].plot(epochs, _finite(rate), color=BLACK, linewidth=1.2, drawstyle="steps-mid")
@@ -109,20 +117,6 @@ def learning_curves(
         handlelength=3.2,
     )
     return figure
-
-
-def _add_accuracy(axes: Axes) -> None:
-    """Let the right side of an axis of errors say the accuracy."""
-    right = axes.secondary_yaxis("right", functions=(_other_share, _other_share))
-    right.set_ylabel("accuracy (%)", fontsize=TEXT_SIZE)
-    right.tick_params(labelsize=TICK_SIZE, color="0.5")
-    right.spines["right"].set_visible(False)
-
-
-def _other_share(percent: ArrayLike) -> Floats:
-    """What is left of the hundred: an error's accuracy, and the other way."""
-    share: Floats = 100.0 - np.asarray(percent, np.float64)
-    return share
 
 
 def _checked(history: Mapping[str, Sequence[float]]) -> dict[str, Floats]:

@@ -4,17 +4,30 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from matplotlib.colors import to_rgba, to_rgba_array
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_rgba, to_rgba_array
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.text import Text
 
-from cnnlab.figures.style import BLUE, GREEN, VERMILION, save
+from cnnlab.figures.style import (
+    BLUE,
+    DRAWING,
+    GREEN,
+    VERMILION,
+    WHITE_TO_BLUE,
+    luminances,
+    readable_on,
+    save,
+)
 
 
 def darken(figure: Figure) -> None:
     """Recolour a figure for a dark page: what was drawn in black, white and greys, and the darkest colours.
 
-    Pictures and their colour scales stay as they are.
+    A colour scale that begins at white begins at the page, and of a drawing on white, see
+    :func:`~cnnlab.figures.images.picture`, light and dark change places. Other pictures and colour scales
+    stay as they are.
 
     Examples:
         >>> figure = Figure()
@@ -23,6 +36,9 @@ def darken(figure: Figure) -> None:
         >>> figure.get_facecolor(), text.get_color()
         ((0.09, 0.1, 0.12, 1.0), (0.92, 0.92, 0.92, 1.0))
     """
+    for axes in figure.axes:
+        for image in axes.images:
+            _darken_image(axes, image)
     in_cells = {text for axes in figure.axes if axes.images for text in axes.texts if axes.axison}
     for artist in figure.findobj():
         if artist in in_cells:
@@ -38,6 +54,20 @@ def darken(figure: Figure) -> None:
             box.set_facecolor(_in_dark(*to_rgba(box.get_facecolor())))
 
 
+def _darken_image(axes: Axes, image: AxesImage) -> None:
+    if image.get_gid() == DRAWING:
+        shown = np.asarray(image.get_array(), np.float64) / 255
+        # The same hue and saturation with the lightness turned round.
+        turned = shown + 1 - shown.max(-1, keepdims=True) - shown.min(-1, keepdims=True)
+        image.set_data(_DARK_PAGE + turned * (_PALE_TEXT - _DARK_PAGE))
+    elif image.cmap.name == WHITE_TO_BLUE:
+        image.set_cmap(_FROM_THE_PAGE)
+        luminance = luminances(image)
+        for text in axes.texts:
+            column, row = map(round, text.get_position())
+            text.set_color(readable_on(float(luminance[row, column])))
+
+
 _COLOURED = (
     ("get_color", "set_color"),
     ("get_facecolor", "set_facecolor"),
@@ -46,6 +76,9 @@ _COLOURED = (
     ("get_markeredgecolor", "set_markeredgecolor"),
 )
 _DARK_PAGE, _PALE_TEXT = np.array([0.09, 0.10, 0.12]), np.array([0.92, 0.92, 0.92])
+_FROM_THE_PAGE = LinearSegmentedColormap.from_list(
+    "page_to_blue", ["#17191F", "#2171B5", "#C6DBEF"]
+).with_extremes(bad="0.35")
 # Of Okabe and Ito's colours, those too dark for a dark page, lightened.
 _LIGHTENED = {BLUE: "#56B4E9", VERMILION: "#FF8A4C", GREEN: "#2BC4A0"}
 

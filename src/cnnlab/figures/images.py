@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cnnlab.figures.style import DPI, TEXT_SIZE, fitted
+from cnnlab.figures.style import DPI, DRAWING, TEXT_SIZE, fitted
 
 CELL = 128  # pixels of the page that an image's longer side gets, about
 LARGEST_CELL = 256
@@ -150,7 +150,7 @@ def captioned_rows(rows: Mapping[str, NDArray[np.uint8]], *, title: str = "") ->
 
 
 def picture(image: NDArray[np.uint8], *, title: str = "") -> Figure:
-    """Show one image pixel by pixel, however large it is.
+    """Show a drawing on white pixel by pixel, however large it is.
 
     Args:
         image: shape (H, W, C), uint8, of 1, 3 or 4 channels as in :func:`image_grid`.
@@ -171,6 +171,7 @@ def picture(image: NDArray[np.uint8], *, title: str = "") -> Figure:
     if title:
         _head(axes, title, HEADING_HEIGHT)
     _show(axes, image, (page - width) // 2, top, width, height)
+    axes.images[-1].set_gid(DRAWING)
     return _fitted(figure)
 
 

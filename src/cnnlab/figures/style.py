@@ -28,6 +28,9 @@ GREEN = "#009E73"
 BLACK = "#000000"
 GREY = "#767676"
 
+WHITE_TO_BLUE = "Blues"  # matplotlib's colour scale
+DRAWING = "drawing"  # marks a picture that is a drawing on white
+
 PALE_FROM = 0.45  # luminance from which a cell takes black text
 LOG_FROM = 100.0  # largest over smallest value
 
@@ -64,6 +67,27 @@ def quiet_axes(axes: Axes) -> None:
     axes.grid(True, color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=TICK_SIZE, color="0.5")
+
+
+def add_accuracy_axis(axes: Axes, name: str = "accuracy") -> None:
+    """Let the right side of an axis of errors in % say the accuracy.
+
+    Examples:
+        >>> axes = new_figure().subplots()
+        >>> add_accuracy_axis(axes)
+        >>> axes.child_axes[0].get_ylabel()
+        'accuracy (%)'
+    """
+    right = axes.secondary_yaxis("right", functions=(_other_share, _other_share))
+    right.set_ylabel(f"{name} (%)", fontsize=TEXT_SIZE)
+    right.tick_params(labelsize=TICK_SIZE, color="0.5")
+    right.spines["right"].set_visible(False)
+
+
+def _other_share(percent: ArrayLike) -> NDArray[np.float64]:
+    """What is left of the hundred: an error's accuracy, and the other way."""
+    share: NDArray[np.float64] = 100.0 - np.asarray(percent, np.float64)
+    return share
 
 
 def shorten(text: str, length: int) -> str:

@@ -28,7 +28,7 @@ Values = NDArray[np.float32] | NDArray[np.float64]
 MOST_FEATURES = 16  # panels; smaller ones could not be read
 PANELS_IN_A_ROW = (4, 5, 3)  # where fewest places stay empty, of equals the first
 SHOWN_POINTS = 2000  # more would only blacken the page
-NAME_LENGTH = 24  # characters
+NAME_LENGTH = 28  # characters
 
 
 def predicted_against_true(
@@ -97,7 +97,8 @@ def residuals(true: Values, predicted: Values, *, name: str = "value", title: st
     shown = _shown(len(true))
     left.plot(predicted[shown], off[shown], "o", color=BLUE, label="test samples", **_points(len(shown)))
     left.set_xlabel(f"predicted {shorten(name, NAME_LENGTH)}", fontsize=TEXT_SIZE, parse_math=False)
-    left.set_ylabel("residual: true - predicted", fontsize=TEXT_SIZE)
+    label = f"residual: true - predicted {shorten(name, NAME_LENGTH)}"
+    left.set_ylabel(label, fontsize=TEXT_SIZE, parse_math=False)
     finite = off[np.isfinite(off)]
     right.hist(finite, bins=min(40, max(8, math.isqrt(len(finite)))), orientation="horizontal", color=BLUE)
     right.set_xlabel("samples", fontsize=TEXT_SIZE)

@@ -41,7 +41,8 @@ def row_figure(row: Row, record: Record) -> Figure | None:
         panels[name] = {
             case: error_curve(curves, column) for case, curves in cases.items() if column in curves.means
         }
-    return compared(panels, xlabel="epoch", ylabel=quantity_label(quantity), title=title)
+    accuracy = quantity == "accuracy"
+    return compared(panels, xlabel="epoch", ylabel=quantity_label(quantity), accuracy=accuracy, title=title)
 
 
 def quantity_label(quantity: str) -> str:

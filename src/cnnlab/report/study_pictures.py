@@ -105,7 +105,8 @@ def _curves(comparison: Comparison, quantity: str, title: str) -> Figure | None:
     panels = {part: curves for part, curves in panels.items() if curves}
     if not panels or max(len(curves.epochs) for curves in found.values()) < 2:
         return None
-    return compared(panels, xlabel="epoch", ylabel=quantity_label(quantity), title=title)
+    accuracy = quantity == "accuracy"
+    return compared(panels, xlabel="epoch", ylabel=quantity_label(quantity), accuracy=accuracy, title=title)
 
 
 def _one(comparison: Comparison, key: str, title: str) -> Figure:
@@ -142,10 +143,12 @@ def _two(comparison: Comparison, keys: Sequence[str], title: str) -> dict[str, F
 
 
 def _several(comparison: Comparison, title: str) -> dict[str, Figure]:
-    settings, results = by_run(comparison, "val")
+    settings, found = by_run(comparison, "val")
+    of_classes = comparison.quantity == "accuracy"
+    results, unit = ([100 * value for value in found], " (%)") if of_classes else (found, "")
     short = short_keys(settings)
     named = {short[key]: values for key, values in settings.items()}
-    label = f"{VALIDATION} {comparison.quantity.replace('_', ' ')}"
+    label = f"{VALIDATION} {comparison.quantity.replace('_', ' ')}{unit}"
     better = comparison.higher_is_better
     made = {
         COORDINATES: parallel_coordinates(
@@ -154,10 +157,10 @@ def _several(comparison: Comparison, title: str) -> dict[str, Figure]:
     }
     if len(results) < FEWEST_RUNS or not np.isfinite(results).all():
         return made
-    found = importance(named, results)
-    if found.explained > 0:
-        label_of_drops = f"R² lost when a setting is shuffled (R² before: {found.explained:.2f})"
-        made[IMPORTANCE] = importance_bars(found.drops, label=label_of_drops, title=title)
+    lost = importance(named, results)
+    if lost.explained > 0:
+        said_of_drops = f"R² lost when a setting is shuffled (R² before: {lost.explained:.2f})"
+        made[IMPORTANCE] = importance_bars(lost.drops, label=said_of_drops, title=title)
     if find_spec("minisom") is not None:
         planes, hits, names = self_organising_map(named, results)
         made[MAP] = map_planes(planes, hits, label=label, names=names, title=title)

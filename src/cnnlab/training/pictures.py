@@ -93,7 +93,12 @@ class Outcome:
         drawn: dict[str, Drawing] = {}
         if self.history:
             drawn["learning curves"] = partial(
-                learning_curves, self.history, best_epoch=self.best_epoch, title=self.title
+                learning_curves,
+                self.history,
+                best_epoch=self.best_epoch,
+                accuracy="share of pixels met" if self.data.spec.target == "image" else "accuracy",
+                unit=self._units().get(self._target(), ""),
+                title=self.title,
             )
         drawn |= of_the_test[self.data.spec.target]()
         if self.data.spec.kind == "image":
@@ -174,7 +179,8 @@ class Outcome:
 
     def _of_values(self) -> dict[str, Drawing]:
         data, spec, title = self._ready(), self.data.spec, self.heading
-        target = data.read["train"].target_name if isinstance(data, TabularDataModule) else "value"
+        target = self._named(self._target())
+        feature_names = [self._named(name) for name in spec.feature_names]
         drawn: dict[str, Drawing] = {}
         for i in range(spec.outputs):
             name, number = (target, "") if spec.outputs == 1 else (f"{target} {i + 1}", f" {i + 1}")
@@ -186,13 +192,27 @@ class Outcome:
                 drawn[f"target{number} against features"] = partial(
                     target_against_features,
                     self._inputs(),
-                    feature_names=spec.feature_names,
+                    feature_names=feature_names,
                     **both,
                 )
             if isinstance(data, LogisticMap) and data.predict == "path":
                 t = self._inputs()[:, spec.feature_names.index("t")]
                 drawn["error against t"] = partial(error_against, t, **both | {"name": "t"})
         return drawn
+
+    def _units(self) -> Mapping[str, str]:
+        """Units of a table's columns, as far as they are known."""
+        return self.data.read["train"].units if isinstance(self.data, TabularDataModule) else {}
+
+    def _target(self) -> str:
+        """What is predicted."""
+        data = self.data
+        return data.read["train"].target_name if isinstance(data, TabularDataModule) else "value"
+
+    def _named(self, column: str) -> str:
+        """A column's name, with its unit."""
+        unit = self._units().get(column)
+        return f"{column} ({unit})" if unit else column
 
     def network(self) -> Figure:
         """The network's layers, one below the other; of a large one its blocks.

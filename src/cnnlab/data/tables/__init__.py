@@ -9,6 +9,10 @@ from cnnlab.data.csvfile import Table, read_csv
 BOSTON_COLUMNS = (
     "CRIM", "ZN", "INDUS", "CHAS", "NOX", "RM", "AGE", "DIS", "RAD", "TAX", "PTRATIO", "B", "LSTAT", "MEDV",
 )  # fmt: skip
+BOSTON_UNITS = {
+    "ZN": "% of land", "INDUS": "% of land", "NOX": "parts per 10 million", "RM": "rooms", "AGE": "%",
+    "TAX": "$ per 10,000 $", "PTRATIO": "pupils/teacher", "LSTAT": "%", "MEDV": "1000 $",
+}  # fmt: skip
 PIMA_COLUMNS = (
     "pregnancies", "glucose", "pressure", "triceps", "insulin", "bmi", "pedigree", "age", "diabetes",
 )  # fmt: skip
@@ -30,7 +34,10 @@ def boston() -> Table:
         >>> table.features.shape, table.targets[0], table.target_name
         ((506, 13), array([24.], dtype=float32), 'MEDV')
     """
-    return read_csv(_FOLDER / "housing.csv", header=False, names=BOSTON_COLUMNS, target="MEDV", task="values")
+    table = read_csv(
+        _FOLDER / "housing.csv", header=False, names=BOSTON_COLUMNS, target="MEDV", task="values"
+    )
+    return replace(table, units=BOSTON_UNITS)
 
 
 def pima(missing: Sequence[str] = PIMA_MISSING) -> Table:
