@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -32,6 +33,17 @@ def test_two_runs_are_set_side_by_side(cnnlab):
 @pytest.mark.usefixtures("runs")
 def test_a_folder_given_twice_counts_once(cnnlab, tmp_path):
     assert cnnlab("compare", "a", "b", str(tmp_path))[1] == cnnlab("compare", "a", "b")[1]
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_copy_of_a_run_counts_once(cnnlab, tmp_path):
+    path = tmp_path / "a" / RESULT
+    found = {f"{name}_fingerprint": name for name in ("config", "data", "weights")}
+    path.write_text(json.dumps(json.loads(path.read_text()) | found))
+    shutil.copytree(tmp_path / "a", tmp_path / "c")
+    code, out, err = cnnlab("compare", "a", "b", "c")
+    assert (code, err) == (0, "cnnlab: 1 run is the copy of another and is left out.\n")
+    assert out == cnnlab("compare", "a", "b")[1]
 
 
 @pytest.mark.parametrize(

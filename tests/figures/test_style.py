@@ -72,6 +72,8 @@ def test_a_change_is_drawn_anew() -> None:
     [
         ([1e-4, 1e-3, 1e-2, 1e-1], True),
         ([1e-3, 1.0], True),
+        ([4.7e-4, 2e-3, 9e-3, 3.7e-2], True),
+        ([1.0, 2.0, 4.0, 8.0], False),
         (np.random.default_rng(0).uniform(0, 0.5, 30), False),
         (10 ** np.random.default_rng(0).uniform(-4, -1, 30), True),
         ([0.0, 1e-3, 1.0], False),

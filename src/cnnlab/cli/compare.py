@@ -1,6 +1,7 @@
 """``compare``: any runs and studies side by side, with the answer in words."""
 
 import argparse
+import sys
 import webbrowser
 from collections.abc import Sequence
 from datetime import datetime
@@ -27,7 +28,7 @@ def main(words: Sequence[str]) -> int:
     from cnnlab.report.comparison import screen
     from cnnlab.report.settings import typed
     from cnnlab.study.comparison import compare
-    from cnnlab.study.runs import StudyRun, find_runs
+    from cnnlab.study.runs import StudyRun, distinct, find_runs
     from cnnlab.training.folder import REPORT
 
     found: dict[Path, StudyRun] = {}
@@ -37,7 +38,10 @@ def main(words: Sequence[str]) -> int:
             what = "there is no run in it" if folder.is_dir() else "there is no such folder"
             raise UserError(f"{folder}: {what}; compare takes folders of runs and of studies.")
         found |= {run.folder.resolve(): run for run in runs}
-    every = list(found.values())
+    every = distinct(list(found.values()))
+    if copies := len(found) - len(every):
+        what = "run is the copy of another and is" if copies == 1 else "runs are copies of others and are"
+        print(f"cnnlab: {copies} {what} left out.", file=sys.stderr)
     if not arguments.open:
         print(screen(compare(every, arguments.by)))
         return 0

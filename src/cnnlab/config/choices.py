@@ -35,7 +35,7 @@ def choices(typed: tuple[str, ...]) -> Mapping[str, str]:
         found = compose(typed, with_hydra=True).hydra.runtime.choices
     except UserError:
         return dict(_pairs(typed))
-    return {str(key): str(option) for key, option in found.items()}
+    return {str(key): str(option) for key, option in found.items() if option is not None}
 
 
 def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:

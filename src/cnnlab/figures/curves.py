@@ -92,7 +92,7 @@ def learning_curves(
     _scale_by_spread(panels[0], losses.values())
     if errors:
         _draw(panels[1], epochs, errors)
-        of_values = f"mean absolute error{f' ({unit})' if unit else ''}"
+        of_values = f"mean absolute\nerror ({unit})" if unit else "mean absolute error"
         _finish(panels[1], "error (%)" if of_classes else of_values, best_epoch)
         _stay_above_zero(panels[1])
     if of_classes:

@@ -32,7 +32,7 @@ WHITE_TO_BLUE = "Blues"  # matplotlib's colour scale
 DRAWING = "drawing"  # marks a picture that is a drawing on white
 
 PALE_FROM = 0.45  # luminance from which a cell takes black text
-LOG_FROM = 100.0  # largest over smallest value
+LOG_FROM = 20.0  # largest over smallest value
 
 TEXT_SIZE = 10.0
 TITLE_SIZE = 12.0
@@ -146,7 +146,7 @@ def luminances(drawn: AxesImage) -> NDArray[np.float64]:
 
 
 def is_logarithmic(values: ArrayLike) -> bool:
-    """Whether values lie more evenly by their logarithm, and span two orders of magnitude.
+    """Whether values lie more evenly by their logarithm, and the largest is 20 times the smallest.
 
     Examples:
         >>> is_logarithmic([1e-4, 1e-3, 1e-2]), is_logarithmic([1e-3, 0.1, 0.2, 0.3, 0.4])

@@ -1,7 +1,7 @@
 """The runs of a study: found by their folders, read for comparing."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -101,6 +101,15 @@ def find_runs(folder: Path) -> list[StudyRun]:
         UserError: if one cannot be read.
     """
     return [read_run(one) for one in sorted(_run_folders(folder), key=_by_number)]
+
+
+def distinct(runs: Sequence[StudyRun]) -> list[StudyRun]:
+    """Leave out what is a copy of an earlier run: the same settings that came to the same weights."""
+    found: dict[object, StudyRun] = {}
+    for run in runs:
+        bits = tuple(run.result.get(f"{name}_fingerprint") for name in ("config", "data", "weights"))
+        found.setdefault(bits if all(bits) else run.folder, run)
+    return list(found.values())
 
 
 def _run_folders(folder: Path) -> Iterator[Path]:

@@ -96,7 +96,7 @@ class Outcome:
                 learning_curves,
                 self.history,
                 best_epoch=self.best_epoch,
-                accuracy="share of pixels met" if self.data.spec.target == "image" else "accuracy",
+                accuracy="pixels met" if self.data.spec.target == "image" else "accuracy",
                 unit=self._units().get(self._target(), ""),
                 title=self.title,
             )
