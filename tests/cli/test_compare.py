@@ -36,6 +36,13 @@ def test_a_folder_given_twice_counts_once(cnnlab, tmp_path):
 
 
 @pytest.mark.usefixtures("runs")
+def test_equal_errors_are_said_to_be_equal(cnnlab, tmp_path):
+    path = tmp_path / "a" / RESULT
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"test": {"accuracy": 0.5}}))
+    assert "the first setting, lr=0.01, has as much error as it; " in cnnlab("compare", "b", "a")[1]
+
+
+@pytest.mark.usefixtures("runs")
 def test_a_copy_of_a_run_counts_once(cnnlab, tmp_path):
     path = tmp_path / "a" / RESULT
     found = {f"{name}_fingerprint": name for name in ("config", "data", "weights")}

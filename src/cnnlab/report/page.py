@@ -21,7 +21,7 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--text); overflow-wrap: anywhere;
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; -webkit-text-size-adjust: 100%; }
-main { max-width: 62rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+main { max-width: 68rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .3rem; }
 h2 { font-size: 1.15rem; margin: 0 0 .8rem; }
 p { margin: 0 0 .8rem; }
@@ -44,10 +44,10 @@ section > :last-child { margin-bottom: 0; }
 .scroll { overflow-x: auto; margin: 0 0 .8rem; }
 table { border-collapse: collapse; font-size: .9rem; overflow-wrap: normal;
   font-variant-numeric: tabular-nums; }
-th, td { text-align: left; vertical-align: top; padding: .35rem .8rem .35rem .4rem;
+th, td { text-align: left; vertical-align: top; padding: .35rem .6rem .35rem .4rem;
   border-bottom: 1px solid var(--line); }
-th { color: var(--soft); font-weight: 600; white-space: nowrap; }
-td { min-width: 4rem; max-width: 28rem; overflow-wrap: break-word; }
+th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
+td { min-width: 2.5rem; max-width: 28rem; overflow-wrap: break-word; }
 td.n { white-space: nowrap; }
 tr.best td { background: var(--best); font-weight: 600; }
 pre { margin: 0 0 .8rem; padding: .8rem 1rem; white-space: pre-wrap; background: var(--page);

@@ -84,7 +84,9 @@ def _improved(best: Line, comparison: Comparison) -> str:
     if best.group is comparison.first or best.improvement is None:
         return ", which is the first setting" if best.group is comparison.first else ""
     error = "error" if comparison.higher_is_better else comparison.quantity
-    return f", and the first setting, {comparison.first.name}, has {best.improvement:.3g} times its {error}"
+    times = f"{best.improvement:.3g}"
+    said = f"as much {error} as it" if times == "1" else f"{times} times its {error}"
+    return f", and the first setting, {comparison.first.name}, has {said}"
 
 
 def _against_next(comparison: Comparison) -> str:
