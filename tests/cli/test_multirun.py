@@ -7,6 +7,7 @@ import shutil
 import pytest
 import yaml
 from filelock import FileLock
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 from cnnlab.cli.study import keep_command
 
@@ -38,6 +39,20 @@ def test_two_by_two_jobs_lie_under_one_study(cnnlab, tmp_path):
         for number, (seed, lr) in enumerate([(1, 0.01), (1, 0.1), (2, 0.01), (2, 0.1)], 1)
     ]
     assert out.count("folder: ") == 4
+
+
+def test_hydra_composes_no_job_before_its_turn(cnnlab, monkeypatch):
+    """All are checked already; for a study of hundreds that took half a minute."""
+    composed = []
+    compose_job = ConfigLoaderImpl.load_sweep_config
+
+    def noted(self, master_config, sweep_overrides):
+        composed.append(sweep_overrides[-1])
+        return compose_job(self, master_config, sweep_overrides)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_sweep_config", noted)
+    assert cnnlab("-m", *SMALL, "seed=1,2,3")[0] == 0
+    assert composed == ["seed=1", "seed=2", "seed=3"]
 
 
 def test_a_jobs_folder_is_named_by_its_choices_and_keeps_them(cnnlab, tmp_path):
