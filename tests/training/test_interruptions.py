@@ -2,8 +2,12 @@ import os
 import signal
 
 import pytest
+import pytorch_lightning as pl
+import torch
 
+from cnnlab.config.compose import compose
 from cnnlab.training.interruptions import Interruption
+from cnnlab.training.run import run
 
 SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 
@@ -52,3 +56,29 @@ def test_a_signal_that_is_ignored_stays_so():
             os.kill(os.getpid(), signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+class BetweenEpochs(pl.Callback):
+    """Is told to stop when an epoch has ended and the next has not begun."""
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        if trainer.current_epoch == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(("every", "steps"), [(1, 11), (100, 12)], ids=["each epoch", "the hundredth"])
+def test_between_two_epochs_a_state_is_written_where_the_epochs_end_wrote_none(tmp_path, every, steps):
+    words = [
+        "data=digits",
+        "data.size=8",
+        "model=linear",
+        "trainer=cpu",
+        "trainer.max_epochs=3",
+        "logger=none",
+    ]
+    words += ["data.batch_size=128", f"+callbacks.checkpoint.every_n_epochs={every}"]
+    with pytest.raises(SystemExit) as raised:
+        run(compose(words), tmp_path / "run", callbacks=[BetweenEpochs()])
+    assert raised.value.code == 143
+    state = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert state["global_step"] == steps

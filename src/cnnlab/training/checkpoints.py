@@ -116,6 +116,7 @@ class BestAndLast(ModelCheckpoint):
         self.every_seconds = every_seconds
         self.interruption: Interruption | None = None
         self._saved_at = 0.0
+        self._saved_step: int | None = None
         self._validated = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -138,15 +139,16 @@ class BestAndLast(ModelCheckpoint):
     def save_state(self, trainer: pl.Trainer) -> None:
         """Write the last state."""
         self._save_checkpoint(trainer, str(Path(self.dirpath or "") / LAST))
-        self._saved_at = time.monotonic()
+        self._saved_at, self._saved_step = time.monotonic(), trainer.global_step
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count the seconds from here."""
         self._saved_at = time.monotonic()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop between two epochs, where that was asked for."""
-        if self.interruption is not None and self.interruption.asked:
+        """Stop between two epochs where that was asked for; with no state of the last, after a step more."""
+        kept = not self.save_last or self._saved_step == trainer.global_step
+        if self.interruption is not None and self.interruption.asked and kept:
             self.interruption.stop()
 
     def on_train_batch_end(
