@@ -146,11 +146,16 @@ def verdict(row: Row, record: Record) -> Verdict:
         'met'
         >>> verdict(row, Record("r", "test/accuracy", {"": CaseRecord([], values=[0.93, 0.93, 0.93])}))
         'below'
+        >>> shorter = CaseRecord([], values=[0.9], partial=True)
+        >>> verdict(Row(name="curves"), Record("curves", "test/accuracy", {"": shorter}))
+        'partial'
     """
     case = record.main(row)
     aim = row.published if row.goal is None else row.goal
     if aim is None:
-        return "shown" if any(found.values for found in record.cases.values()) else "failed"
+        if not any(found.values for found in record.cases.values()):
+            return "failed"
+        return "partial" if case is not None and case.partial else "shown"
     if case is None or case.failure or not case.values:
         return "failed"
     if case.partial:
