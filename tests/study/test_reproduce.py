@@ -4,6 +4,7 @@ import statistics
 import pytest
 
 from cnnlab.cli.reproduce import train
+from cnnlab.config.compose import compose
 from cnnlab.errors import UserError
 from cnnlab.study.record import Record
 from cnnlab.study.reproduce import Reproduction, mean_curves
@@ -52,6 +53,7 @@ def test_more_repetitions_run_those_that_are_missing(reproduction):
     trained = []
 
     def counted(cfg, folder, told):
+        assert compose(told) == cfg
         trained.append(folder.name)
         train(cfg, folder, told)
 

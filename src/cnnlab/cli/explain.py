@@ -60,9 +60,11 @@ def main(words: Sequence[str]) -> int:
     if data.spec.kind != "image" or data.spec.target != "classes":
         raise UserError(f"explain {run}: only a network that tells classes of images can be explained.")
     of_the_test = list(_of_the_test(data, arguments.test))
-    form = RunFolder(run).input_format()
-    files = [file for path in files for file in _pictures_in(form, path)]
-    readable = list(_of_files(form, files))
+    readable: list[Asked] = []
+    if files:  # a test image needs no data.json
+        form = RunFolder(run).input_format()
+        files = [file for path in files for file in _pictures_in(form, path)]
+        readable = list(_of_files(form, files))
     written: set[Path] = set()
     for asked in [*of_the_test, *readable]:
         path = unused(folder / file_name(f"explained {asked.name}"), written)

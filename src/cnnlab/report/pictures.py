@@ -41,6 +41,11 @@ def row_figure(row: Row, record: Record) -> Figure | None:
         panels[name] = {
             case: error_curve(curves, column) for case, curves in cases.items() if column in curves.means
         }
+    return by_epoch(panels, quantity, title)
+
+
+def by_epoch(panels: Mapping[str, Mapping[str, Curve]], quantity: str, title: str) -> Figure:
+    """Draw curves of :func:`error_curve` by epoch, panels side by side."""
     accuracy = quantity == "accuracy"
     return compared(panels, xlabel="epoch", ylabel=quantity_label(quantity), accuracy=accuracy, title=title)
 

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from cnnlab.figures.comparison import compared
 from cnnlab.figures.dark import dark_twin, save_dark_twin
 from cnnlab.figures.landscape import importance_bars, map_planes, parallel_coordinates
 from cnnlab.figures.sensitivity import heat_map, said, sensitivity
 from cnnlab.figures.style import save
-from cnnlab.report.pictures import PARTS, error_curve, quantity_label
+from cnnlab.report.pictures import PARTS, by_epoch, error_curve, quantity_label
 from cnnlab.study.comparison import TOP, Comparison
 from cnnlab.study.groups import short_keys
 from cnnlab.study.landscape import FEWEST_RUNS, drawable, importance, self_organising_map
@@ -105,8 +104,7 @@ def _curves(comparison: Comparison, quantity: str, title: str) -> Figure | None:
     panels = {part: curves for part, curves in panels.items() if curves}
     if not panels or max(len(curves.epochs) for curves in found.values()) < 2:
         return None
-    accuracy = quantity == "accuracy"
-    return compared(panels, xlabel="epoch", ylabel=quantity_label(quantity), accuracy=accuracy, title=title)
+    return by_epoch(panels, quantity, title)
 
 
 def _one(comparison: Comparison, key: str, title: str) -> Figure:

@@ -106,10 +106,15 @@ class Reproduction:
         return record
 
     def config(self, job: Sequence[str]) -> DictConfig:
-        """Compose one run, with those of the overrides for all that it has a key for."""
+        """Compose one run."""
+        return compose(self.told(job))
+
+    def told(self, job: Sequence[str]) -> list[str]:
+        """What a run is composed of: its own overrides, and of those for all the ones it has a key for."""
+        if not self.overrides:
+            return list(job)
         plain = compose(job)
-        has = [one for one in self.overrides if _has(plain, one.partition("=")[0])]
-        return compose([*job, *has]) if has else plain
+        return [*job, *(one for one in self.overrides if _has(plain, one.partition("=")[0]))]
 
     def _case(self, row: Row, case: Case, wanted: int, settings: str, record: Record) -> CaseRecord:
         done = CaseRecord(list(case.overrides), settings)
@@ -156,7 +161,7 @@ class Reproduction:
         cfg = self.config(job)
         result = finished(folder)
         if self.again or result is None or result["config_fingerprint"] != self.fingerprint(cfg):
-            self.train(cfg, folder, job)
+            self.train(cfg, folder, self.told(job))
             result = finished(folder)
         if result is None:
             raise TrainingError(f"{folder}: the run left no finished result.json.")
