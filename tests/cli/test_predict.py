@@ -110,6 +110,15 @@ def test_texts_need_the_run_folder_alone(cnnlab, place):
     assert [entry["file"] for entry in json.loads(out)] == ["--text 1", str(place / "review.txt")]
 
 
+def test_a_text_without_a_known_word_is_answered_with_a_word_of_warning(cnnlab, place):
+    (place / "empty.txt").write_text("")
+    texts = ["--text", "fine", "--text", "zyzzyva!"]
+    code, out, err = cnnlab("predict", str(place / "texts"), str(place / "empty.txt"), *texts)
+    assert (code, out.count("\n")) == (0, 3)
+    doubted = [line.split(": ")[1] for line in err.splitlines() if "no word of it is known" in line]
+    assert doubted == ["--text 2", str(place / "empty.txt")]
+
+
 def test_a_denoised_picture_is_written(cnnlab, tmp_path, monkeypatch):
     from cnnlab.data.input_format import InputFormat
     from cnnlab.data.mnist import MNIST

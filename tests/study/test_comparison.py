@@ -124,8 +124,17 @@ def test_the_answer_of_one_setting_is_its_figure(left):
     )
 
 
-def test_the_answer_warns_of_settings_with_data_of_their_own(left):
-    runs = [left("0", ["data=digits"], 0.5, 0.5), left("1", ["data=caltech101"], 0.6, 0.6)]
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (["data=digits"], ["data=caltech101"]),
+        ([], ["experiment=planes_logistic_batch"]),
+        (["data=caltech101", "data.classes=5"], ["data=caltech101"]),
+    ],
+    ids=["group", "experiment", "classes"],
+)
+def test_the_answer_warns_of_settings_with_data_of_their_own(left, first, second):
+    runs = [left("0", first, 0.5, 0.5), left("1", second, 0.6, 0.6)]
     assert answer(compare(runs)).endswith("; their data are not the same, so this says little of the rest.")
     assert "their data" not in answer(compare(runs[:1]))
 

@@ -73,3 +73,9 @@ def test_a_setting_that_cnnlab_has_gained_since_makes_no_difference(left):
     lines = (old.folder / "config.yaml").read_text().splitlines(keepends=True)
     (old.folder / "config.yaml").write_text("".join(line for line in lines if "norm_eps" not in line))
     assert names([read_run(old.folder), new]) == ["all runs"]
+
+
+def test_a_fold_is_no_partner_of_a_run_without_folds(left):
+    runs = [left("0", []), left("1", ["data.folds=2", "data.fold=0"])]
+    whole, fold = grouped(runs)
+    assert not set(whole.pairs) & set(fold.pairs)

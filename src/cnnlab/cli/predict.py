@@ -15,6 +15,7 @@ from cnnlab.errors import UserError, visible
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from cnnlab.export.predictor import Predictor
 
@@ -90,14 +91,24 @@ def main(words: Sequence[str]) -> int:
 
 def _answers(predictor: "Predictor", arguments: argparse.Namespace, refused: list[str]) -> Iterator[Answer]:
     """Predict file by file; what is refused is said and noted."""
+    from cnnlab.data.raw_inputs import batch_of, without_words
+
+    def doubt(place: str, inputs: "Tensor") -> None:
+        if without_words(predictor.form, inputs).any():
+            said = "no word of it is known to the network, so the answer says nothing of it"
+            print(f"cnnlab: {place}: {said}.", file=sys.stderr)
+
     for number, text in enumerate(arguments.text, 1):
-        yield Answer(f"{TYPED} {number}", None, predictor.predict([text])[0])
+        inputs = batch_of(predictor.form, [text])
+        doubt(f"{TYPED} {number}", inputs)
+        yield Answer(f"{TYPED} {number}", None, predictor.predict(inputs)[0])
     for path in _files(predictor, arguments.files, refused):
         try:
             inputs, lines = predictor.read(path)
         except UserError as error:
             _refuse(str(error), refused)
             continue
+        doubt(str(path), inputs)
         outputs = predictor.predict(inputs)
         for line, one in zip(lines or [None], outputs, strict=True):
             yield Answer(str(path), line, one)

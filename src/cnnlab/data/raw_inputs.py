@@ -18,7 +18,7 @@ from cnnlab.data.ragged import Ragged
 from cnnlab.data.reviews import tokenize
 from cnnlab.data.sheet import Sheet, as_list, number_of, read_sheet
 from cnnlab.data.text import Texts
-from cnnlab.data.vocabulary import encoder
+from cnnlab.data.vocabulary import FIRST_WORD, encoder
 from cnnlab.errors import UserError, did_you_mean, reason
 
 SUFFIXES = {"image": IMAGE_SUFFIXES, "tabular": (".csv",), "tokens": (".txt",), "counts": (".txt",)}
@@ -126,6 +126,30 @@ def _texts(form: InputFormat, texts: Sequence[str]) -> Tensor:
         cut=form.cut,
     )
     return samples.inputs(torch.arange(len(texts)), torch.Generator())
+
+
+def without_words(form: InputFormat, inputs: Tensor) -> Tensor:
+    """Find texts of which the network knows no word, empty ones among them.
+
+    Args:
+        form: what the network takes.
+        inputs: a batch as :func:`batch_of` makes it.
+
+    Returns:
+        bool ``(n,)``; False for all that are no texts.
+
+    Examples:
+        >>> from cnnlab.data.spec import DataSpec
+        >>> spec = DataSpec("reviews", "tokens", (3,), "classes", 2, vocabulary_size=4)
+        >>> form = InputFormat(spec=spec, vocabulary=("good", "bad"))
+        >>> without_words(form, batch_of(form, ["a bad film", "a film", ""])).tolist()
+        [False, True, True]
+    """
+    if form.spec.kind == "tokens":
+        return (inputs < FIRST_WORD).all(1)
+    if form.spec.kind == "counts":
+        return ~inputs[:, FIRST_WORD:].any(1)
+    return torch.zeros(len(inputs), dtype=torch.bool)
 
 
 def files_in(form: InputFormat, path: Path) -> tuple[list[Path], int]:

@@ -7,6 +7,7 @@ from cnnlab.study.differences import Difference
 from cnnlab.study.groups import Group, short_keys
 
 OTHER_DATA = "their data are not the same, so this says little of the rest"
+DATA_SET = ("data._target_", "data.path", "data.classes")  # settings that say which samples these are
 COUNTED = {"seed": "seeds", "data.fold": "folds", "data.split_seed": "splits"}
 
 
@@ -26,8 +27,9 @@ def answer(comparison: Comparison) -> str:
 
 
 def _on_other_data(comparison: Comparison) -> bool:
-    """Whether the settings that have a figure were tested on data sets of their own."""
-    return len({line.group.values.get("data") for line in comparison.lines if line.group.finished}) > 1
+    """Whether the runs that have a figure were tested on data sets of their own."""
+    finished = [run for line in comparison.lines for run in line.group.finished]
+    return len({tuple(run.settings.get(key) for key in DATA_SET) for run in finished}) > 1
 
 
 def _alone(line: Line, comparison: Comparison) -> str:

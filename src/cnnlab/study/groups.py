@@ -129,6 +129,8 @@ class _Seen:
         """A setting's value, or a config group's chosen option."""
         if key in config_groups():
             return choices(self.typed).get(key, MISSING)
+        if key == "data.fold" and self.settings.get("data.folds") == "null":
+            return MISSING  # the number of a part that was not cut
         return self.settings.get(key, MISSING)
 
 
