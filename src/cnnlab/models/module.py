@@ -19,7 +19,8 @@ from cnnlab.data.spec import DataSpec, Kind
 from cnnlab.errors import UserError
 from cnnlab.models.layers import Network, squared_kernels
 from cnnlab.models.objectives import Loss, objective_for
-from cnnlab.models.preprocess import Preprocess, Step
+from cnnlab.models.preprocess import Preprocess
+from cnnlab.models.steps import Step
 from cnnlab.optim.fused import MakeOptimizer, with_rates
 from cnnlab.optim.schedules import Schedule
 

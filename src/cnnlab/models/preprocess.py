@@ -2,84 +2,21 @@
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from cnnlab.errors import UserError, did_you_mean
 from cnnlab.models.fitted import Fitted
 from cnnlab.models.impute import Impute
 from cnnlab.models.moments import EPSILON, Moments, features, whitening
+from cnnlab.models.steps import FEATUREWISE, PREPROCESS_STEPS, SAMPLEWISE, checked_steps
 
-Step = Literal[
-    "scale",
-    "impute",
-    "missing_indicator",
-    "samplewise_center",
-    "samplewise_std",
-    "featurewise_center",
-    "featurewise_std",
-    "zca",
-    "imagenet",
-]
-PREPROCESS_STEPS: tuple[Step, ...] = get_args(Step)
-SAMPLEWISE = frozenset({"samplewise_center", "samplewise_std"})
-FEATUREWISE = frozenset({"featurewise_center", "featurewise_std", "zca"})
-# As in Keras, whose generator centres too where it is told only to scale or to whiten. What says that a value
-# was missing needs another in its place.
-IMPLIED: dict[str, Step] = {
-    "missing_indicator": "impute",
-    "samplewise_std": "samplewise_center",
-    "featurewise_std": "featurewise_center",
-    "zca": "featurewise_center",
-}
-ZCA_MOST_FEATURES = 4096
 # That are worked on at once in fitting; of 224x224 RGB it is 83 images.
 CHUNK_IMAGES, CHUNK_NUMBERS = 4096, 4096 * 3072
 # Of red, green and blue over ImageNet's training images, on a scale from 0 to 1, as torchvision has them:
 # https://docs.pytorch.org/vision/stable/models.html
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-def checked_steps(steps: Sequence[str], input_shape: tuple[int, ...]) -> frozenset[str]:
-    """Return the steps with those that they imply.
-
-    Raises:
-        UserError: for an unknown name, a name given twice, or steps that do not go together or not with
-            this shape.
-
-    Examples:
-        >>> sorted(checked_steps(["featurewise_std", "scale"], (3, 32, 32)))
-        ['featurewise_center', 'featurewise_std', 'scale']
-    """
-    for step in steps:
-        if step not in PREPROCESS_STEPS:
-            raise UserError(
-                f"model.preprocess: {step!r} is not among the steps {', '.join(PREPROCESS_STEPS)}"
-                f"{did_you_mean(step, PREPROCESS_STEPS)}"
-            )
-        if list(steps).count(step) > 1:
-            raise UserError(f"model.preprocess names {step!r} more than once.")
-    shape = "x".join(map(str, input_shape))
-    if "imagenet" in steps and len(steps) > 1:
-        raise UserError("model.preprocess: imagenet scales and standardises already, so it stands alone.")
-    if "imagenet" in steps and (len(input_shape) != 3 or input_shape[0] not in (1, 3)):
-        raise UserError(
-            f"model.preprocess: imagenet is for images of 1 or 3 channels, and the input is {shape}."
-        )
-    for step in ("impute", "missing_indicator"):
-        if step in steps and len(input_shape) != 1:
-            raise UserError(f"model.preprocess: {step} is for tables, in which values may be missing.")
-    if "zca" in steps and "featurewise_std" in steps:
-        raise UserError("model.preprocess: zca already scales, so leave out featurewise_std.")
-    if "zca" in steps and prod(input_shape) > ZCA_MOST_FEATURES:
-        raise UserError(
-            f"model.preprocess: zca takes at most {ZCA_MOST_FEATURES} features, and an input of shape "
-            f"{shape} has {prod(input_shape)}."
-        )
-    return frozenset(steps) | {IMPLIED[step] for step in steps if step in IMPLIED}
 
 
 class Preprocess(Fitted):
@@ -89,7 +26,8 @@ class Preprocess(Fitted):
     channels last where the input is (after ``zca`` always). Without steps uint8 becomes float32 and any other
     dtype passes as it is.
 
-    Whatever order they are given in, the steps are done in that of :data:`PREPROCESS_STEPS`:
+    Whatever order they are given in, the steps are done in that of
+    :data:`~cnnlab.models.steps.PREPROCESS_STEPS`:
 
     - ``scale``: divide by 255.
     - ``impute``: put the column's mean in place of what is missing in a table, see :class:`Impute`.
@@ -108,11 +46,11 @@ class Preprocess(Fitted):
 
     Args:
         input_shape: shape of one sample, channels first.
-        steps: names from :data:`PREPROCESS_STEPS`.
+        steps: names from :data:`~cnnlab.models.steps.PREPROCESS_STEPS`.
         zca_epsilon: added to the variances in ``zca``, see :func:`~cnnlab.models.moments.whitening`.
 
     Raises:
-        UserError: see :func:`checked_steps`.
+        UserError: see :func:`~cnnlab.models.steps.checked_steps`.
 
     Examples:
         >>> images = torch.randint(0, 256, (100, 3, 8, 8), dtype=torch.uint8)

@@ -17,8 +17,8 @@ from cnnlab.models.convnet import MemoryFormat
 from cnnlab.models.layers import Init, Network, conv_size, initialise
 from cnnlab.models.mlp import dense_layers
 from cnnlab.models.module import NetworkModule
-from cnnlab.models.preprocess import Step
 from cnnlab.models.pretrained import load_pretrained
+from cnnlab.models.steps import Step
 
 Depth = Literal[18, 50]
 Stage = Literal["layer1", "layer2", "layer3", "layer4"]
