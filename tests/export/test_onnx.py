@@ -20,6 +20,11 @@ STEPS = "model.preprocess=[impute,featurewise_std]"
 FAMILIES = {
     "convnet with batch norm": ["model=fashion_bn_before", "data=digits", "data.size=16"],
     "convnet with a mirror image": ["model=deep_cnn", "data=cifar10", "model.test_time_flip=true"],
+    "convnet on whitened patches": [
+        "model=deep_cnn",
+        "data=cifar10",
+        "model.preprocess=[scale,patch_whitening]",
+    ],
     "vgg_like": ["model=vgg_like", "data=cifar10"],
     "mlp": ["model=mlp", "data=mnist", "data.permute_pixels=true", "model.preprocess=[samplewise_std,zca]"],
     "resnet18": ["model=resnet18", "model.weights=null", "data=digits"],

@@ -29,9 +29,11 @@ EVERY_KIND = [
     ["scale", "samplewise_std", "featurewise_std"],
     ["featurewise_std"],
     ["scale", "zca"],
+    ["scale", "patch_whitening"],
     ["imagenet"],
 ]
-FITTED_KINDS = [steps for steps in EVERY_KIND if {"featurewise_center", "featurewise_std", "zca"} & {*steps}]
+FITTED = {"featurewise_center", "featurewise_std", "zca", "patch_whitening"}
+FITTED_KINDS = [steps for steps in EVERY_KIND if FITTED & {*steps}]
 every_kind = pytest.mark.parametrize("steps", EVERY_KIND, ids="+".join)
 fitted_kinds = pytest.mark.parametrize("steps", FITTED_KINDS, ids="+".join)
 
@@ -237,7 +239,7 @@ def test_shapes_are_known_on_the_meta_device(images: Tensor, steps: list[str]) -
         preprocess = Preprocess((3, 5, 4), steps)
         output = preprocess(torch.zeros(2, 3, 5, 4, dtype=torch.uint8))
     assert output.is_meta
-    assert output.shape == (2, 3, 5, 4)
+    assert output.shape == (2, *preprocess.output_shape)
     assert output.dtype == torch.float32
     preprocess.load_state_dict(fitted(images, steps).state_dict(), assign=True)
     assert torch.equal(preprocess(images), fitted(images, steps)(images))

@@ -9,6 +9,7 @@ from torch import Tensor
 from cnnlab.models.fitted import Fitted
 from cnnlab.models.impute import Impute
 from cnnlab.models.moments import EPSILON, Moments, features, whitening
+from cnnlab.models.patches import FILTERS_PER_CHANNEL, SIZE, PatchMoments, whitened, whitening_filters
 from cnnlab.models.steps import FEATUREWISE, PREPROCESS_STEPS, SAMPLEWISE, checked_steps
 
 # That are worked on at once in fitting; of 224x224 RGB it is 83 images.
@@ -36,13 +37,15 @@ class Preprocess(Fitted):
     - ``samplewise_center``, ``samplewise_std``: each sample's own mean to 0, its deviation to 1.
     - ``featurewise_center``, ``featurewise_std``: likewise each channel, over all training images.
     - ``zca``: whiten (Krizhevsky, "Learning multiple layers of features from tiny images", 2009, appendix A).
+    - ``patch_whitening``: the components of 2x2 patches brought to one variance, the positive and the
+      negative part of each a channel (Jordan, arXiv 2404.00498): of ``(3, 32, 32)`` becomes ``(24, 31, 31)``.
     - ``imagenet``: as torchvision's pretrained weights want it: divide by 255, and of red, green and blue
       subtract :data:`IMAGENET_MEAN` and divide by :data:`IMAGENET_STD`. Nothing is fitted. A grey image is
       repeated: three channels come out, channels last. It stands alone.
 
-    A ``_std`` and ``zca`` imply the centring before them. The featurewise statistics are of the images as the
-    steps before left them. Where samplewise and featurewise steps meet, that is more than Keras does: it
-    takes statistics of the images before the samplewise steps.
+    A ``_std`` and ``zca`` imply the centring before them, ``patch_whitening`` both. The featurewise
+    statistics are of the images as the steps before left them. Where samplewise and featurewise steps meet,
+    that is more than Keras does: it takes statistics of the images before the samplewise steps.
 
     Args:
         input_shape: shape of one sample, channels first.
@@ -66,6 +69,7 @@ class Preprocess(Fitted):
     mean: Tensor
     std: Tensor
     zca_matrix: Tensor
+    patch_filters: Tensor
     offset: Tensor
     factor: Tensor
 
@@ -80,6 +84,9 @@ class Preprocess(Fitted):
         self.indicates = "missing_indicator" in self.steps
         self.standard_shape = (3, *self.input_shape[1:]) if self.repeats else self.input_shape
         self.output_shape = (2 * self.input_shape[0],) if self.indicates else self.standard_shape
+        if "patch_whitening" in self.steps:
+            channels, height, width = self.input_shape
+            self.output_shape = (channels * FILTERS_PER_CHANNEL, height - SIZE + 1, width - SIZE + 1)
         # Whether channels are shifted and scaled by numbers of their own, which are part of the state.
         self.standardises = self.is_imagenet or bool(self.steps & FEATUREWISE)
         # Where nothing comes between the two, the scaling is part of the featurewise step.
@@ -102,6 +109,9 @@ class Preprocess(Fitted):
             self.register_buffer("std", torch.ones(channels))
         if "zca" in self.steps:
             self.register_buffer("zca_matrix", torch.eye(prod(self.input_shape)))
+        if "patch_whitening" in self.steps:
+            filters = torch.zeros(self.output_shape[0], self.input_shape[0], SIZE, SIZE)
+            self.register_buffer("patch_filters", filters)
         # What forward uses: as large as a sample, which on a CPU is 7 times as fast as to broadcast
         # three channels. Not saved, since they follow from the mean and the deviation.
         self.register_buffer("offset", torch.empty(0), persistent=False)
@@ -139,18 +149,26 @@ class Preprocess(Fitted):
             images = self.impute(rows)
         blocks = torch.split(images, self.block_length) if isinstance(images, Tensor) else images
         moments = Moments(self.input_shape[0], products="zca" in self.steps)
+        of_patches = PatchMoments(self.input_shape[0]) if "patch_whitening" in self.steps else None
         for block in blocks:
             part = self._checked(block)
             if not self.steps & FEATUREWISE:
                 return
             # float64 does not exist on Apple's GPUs.
             device = "cpu" if part.device.type == "mps" else part.device
-            moments.add(features(self._samplewise(self._scaled(part.to(device, torch.float64, copy=True)))))
+            samples = self._samplewise(self._scaled(part.to(device, torch.float64, copy=True)))
+            moments.add(features(samples))
+            if of_patches is not None:
+                of_patches.add(samples)
         if not moments.count:
             raise ValueError("there are no images to fit the preprocessing on.")
         self.mean.copy_(moments.mean.reshape(self.mean.shape))
         if "featurewise_std" in self.steps:
             self.std.copy_(moments.std.reshape(self.std.shape))
+        if of_patches is not None:
+            deviations = (moments.std + EPSILON).repeat_interleave(SIZE * SIZE)
+            covariance = of_patches.covariance() / torch.outer(deviations, deviations)
+            self.patch_filters.copy_(whitening_filters(covariance))
         if "zca" in self.steps:
             self.zca_matrix.copy_(whitening(moments.centred_products, moments.count, self.zca_epsilon))
         self.mark_fitted()
@@ -192,6 +210,8 @@ class Preprocess(Fitted):
         x = x.sub_(self.offset)
         if self.folds_scale or "featurewise_std" in self.steps:
             x = x.mul_(self.factor)
+        if "patch_whitening" in self.steps:
+            return whitened(x, self.patch_filters)
         return self._whitened(x) if "zca" in self.steps else x
 
     def _scaled(self, x: Tensor) -> Tensor:
