@@ -151,7 +151,7 @@ def test_a_rate_is_suggested_and_nothing_overwritten(cnnlab, tmp_path):
     assert err == ""
     assert "optimizer.lr=" in out
     cnnlab("lr", "data=pima", "model=logistic", "trainer=cpu", "--steps", "60", "--to", "0.01")
-    assert stems(tmp_path / "outputs" / "lr") == {"MLP_on_pima", "MLP_on_pima_2"}
+    assert stems(tmp_path / "outputs" / "lr") == {"logistic_on_pima_adam", "logistic_on_pima_adam_2"}
     assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["lr"]
 
 

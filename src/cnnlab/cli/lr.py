@@ -26,6 +26,7 @@ def main(words: Sequence[str]) -> int:
 
     from cnnlab.cli.rehearsal import rehearse
     from cnnlab.config.check import check
+    from cnnlab.config.choices import choices, options_typed
     from cnnlab.figures.rates import learning_rate_range
     from cnnlab.figures.style import save
     from cnnlab.training.lr_range import lr_range_test
@@ -41,9 +42,12 @@ def main(words: Sequence[str]) -> int:
             folder=Path(nowhere),
         )
     suggestion = found.suggestion
-    title = f"Range test: {found.title}, {cfg.optimizer._target_.rpartition('.')[2]}"
-    figure = learning_rate_range(found.rates, found.losses, found.smoothed, suggestion, title=title)
-    path = picture or _free(PICTURES / f"{found.title.replace(' ', '_')}.png")
+    chosen = choices(options_typed(overrides))
+    what = f"{chosen['model']} on {chosen['data']}, {chosen['optimizer']}"
+    figure = learning_rate_range(
+        found.rates, found.losses, found.smoothed, suggestion, title=f"Range test: {what}"
+    )
+    path = picture or _free(PICTURES / f"{what.replace(', ', '_').replace(' ', '_')}.png")
     try:
         print(f"picture: {save(figure, path)}")
     except OSError as error:

@@ -89,12 +89,10 @@ class LossByRate:
     Args:
         rates: of each step (N,).
         losses: of each step's batch (N,).
-        title: network and data.
     """
 
     rates: Floats
     losses: Floats
-    title: str
 
     @property
     def smoothed(self) -> Floats:
@@ -145,8 +143,7 @@ def lr_range_test(cfg: DictConfig, *, lowest: float, highest: float, steps: int,
     number = len(test.losses)
     if not number:
         raise UserError(f"trainer.limit_train_batches={cfg.trainer.limit_train_batches}: no step was taken.")
-    title = f"{type(model.network).__name__} on {data.spec.name}"
-    return LossByRate(np.array(test.rates[:number]), np.array(test.losses), title)
+    return LossByRate(np.array(test.rates[:number]), np.array(test.losses))
 
 
 def running_mean(losses: Floats) -> Floats:
