@@ -38,6 +38,7 @@ def test_a_copied_config_trains_to_the_same_weights(trained, tmp_path):
     [
         (None, "not a run folder"),
         ("[1, 2]", "not the config of a run"),
+        ("", "not the config of a run"),
         ("{a: [", "cannot be read"),
         ("\x00", "cannot be read"),
         ("seed: ${oc.env:HOME}", "interpolation"),

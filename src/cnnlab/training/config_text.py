@@ -74,7 +74,7 @@ def checked_config(cfg: object, where: Path) -> DictConfig:
     Raises:
         UserError: if it is none, or holds what cnnlab would not call.
     """
-    if not isinstance(cfg, DictConfig):
+    if not isinstance(cfg, DictConfig) or not cfg:
         raise UserError(f"{where}: not the config of a run.")
     check(cfg)
     return cfg
