@@ -1,8 +1,10 @@
 import json
 
+import numpy as np
 import pytest
 
 from cnnlab.config.compose import compose
+from cnnlab.training.restored import restore
 from cnnlab.training.run import run
 
 
@@ -11,6 +13,7 @@ def digits(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluate")
     words = ["data=digits", "data.size=8", f"data.store={folder}", "model=convnet", "model.features=[4,P]"]
     words += ["model.classifier=[]", "trainer=cpu", "logger=none", "trainer.max_epochs=2"]
+    words += ["trainer.precision=32-true"]
     run(compose(words), folder / "run")
     return folder / "run"
 
@@ -47,6 +50,20 @@ def test_another_split_or_data_set_is_measured_and_said(cnnlab, digits):
     assert other["samples"] == 100
 
 
+def test_the_mean_with_the_mirror_image_is_measured_and_said(cnnlab, digits):
+    found, err = evaluated(cnnlab, digits, "--part", "val", "model.test_time_flip=true")
+    assert "model.test_time_flip is true, and in the run it was false" in err
+    data, module = restore(digits)
+    data.prepare_data()
+    data.setup()
+    pairs = [
+        ((module(images) + module(images.flip(-1))).argmax(1) == labels)
+        for images, labels in data.val_dataloader()[0]
+    ]
+    expected = np.mean([bool(right) for batch in pairs for right in batch])
+    assert found["metrics"]["accuracy"] == pytest.approx(expected, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -54,7 +71,7 @@ def test_another_split_or_data_set_is_measured_and_said(cnnlab, digits):
         (["data.size=16"], "its input shape is 1, 16, 16"),
         (["data.siez=16"], "data.siez: Digits has no such argument; did you mean size?"),
         (["data=digit"], "did you mean digits?"),
-        (["model.hidden=[3]"], "only data and trainer can be changed here"),
+        (["model.hidden=[3]"], "only data, trainer and model.test_time_flip can be changed here"),
         (["data.size=8,16"], "with one value"),
         (["--part", "tset"], "invalid choice: 'tset'"),
     ],

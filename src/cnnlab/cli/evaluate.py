@@ -12,7 +12,8 @@ from cnnlab.cli.arguments import Arguments
 from cnnlab.errors import visible
 
 USAGE = (
-    "evaluate RUN [data=NAME] [data.KEY=VALUE ...] [trainer.KEY=VALUE ...] [--part test|val|train] [--json]"
+    "evaluate RUN [data=NAME] [data.KEY=VALUE ...] [trainer.KEY=VALUE ...] [model.test_time_flip=true|false] "
+    "[--part test|val|train] [--json]"
 )
 SAME = 1e-6  # metrics that differ by less are equal
 

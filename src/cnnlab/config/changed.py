@@ -1,6 +1,6 @@
 """Changing a config that was read from a run, as overrides change one that is composed."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
@@ -10,13 +10,13 @@ from cnnlab.config.compose import compose, groups, parse
 from cnnlab.errors import UserError
 
 
-def changed(cfg: DictConfig, overrides: Sequence[str], allowed: Collection[str]) -> DictConfig:
+def changed(cfg: DictConfig, overrides: Sequence[str], allowed: Sequence[str]) -> DictConfig:
     """Change some groups of a resolved config.
 
     Args:
         cfg: a checked config, without interpolations.
         overrides: ``data=mnist`` takes the group as conf/ has it, ``data.fold=1`` sets a value.
-        allowed: groups that may be changed.
+        allowed: groups that may be changed, and single settings of others.
 
     Returns:
         A changed copy, checked.
@@ -32,9 +32,10 @@ def changed(cfg: DictConfig, overrides: Sequence[str], allowed: Collection[str])
     result = DictConfig(OmegaConf.to_container(cfg, resolve=True))
     typed = changes(overrides)
     for override in typed:
-        group = override.key_or_group.partition(".")[0]
-        if group not in allowed:
-            raise UserError(f"{override.input_line}: only {' and '.join(allowed)} can be changed here.")
+        if not {override.key_or_group, override.key_or_group.partition(".")[0]} & set(allowed):
+            *others, last = allowed
+            said = f"{', '.join(others)} and {last}" if others else last
+            raise UserError(f"{override.input_line}: only {said} can be changed here.")
     chosen = {override.key_or_group for override in typed} & set(groups())
     for group in chosen:
         words = [str(one.input_line) for one in typed if one.key_or_group.partition(".")[0] == group]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from cnnlab.config.changed import changed
 from cnnlab.config.make import make
@@ -23,7 +23,8 @@ from cnnlab.training.restored import network_of
 from cnnlab.training.trainer import build_trainer
 
 PartName = Literal["train", "val", "test"]
-CHANGED = ("data", "trainer")
+FLIP = "model.test_time_flip"
+CHANGED = ("data", "trainer", FLIP)
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def evaluate(run: Path, overrides: Sequence[str] = (), part: PartName = "test") 
 
     Args:
         run: the run folder.
-        overrides: of the groups ``data`` and ``trainer``.
+        overrides: of the groups ``data`` and ``trainer``, and ``model.test_time_flip``.
         part: ``test``, ``val`` or ``train``, the last without augmentation.
 
     Raises:
@@ -62,14 +63,14 @@ def evaluate(run: Path, overrides: Sequence[str] = (), part: PartName = "test") 
     cfg = place.config()
     asked = changed(cfg, overrides, CHANGED)
     form, (weights, _) = place.input_format(), read_weights(place.weights)
-    model = network_of(cfg, form.spec, weights, place.weights)
+    model = network_of(asked, form.spec, weights, place.weights)
     data: DataModule = make("data", asked.data)
     if form.permutation:
         data.load_state_dict({"permutation": torch.tensor(form.permutation)})
     require_fit(data, form)
     data.prepare_data()
     data.setup()
-    remarks = differences(data, form, place)
+    remarks = [*differences(data, form, place), *_flipped(cfg, asked)]
     fingerprint = data.fingerprint()
     metrics = measured(asked, data, model, part)
     samples = len(getattr(data.splits, part).rows)
@@ -92,6 +93,12 @@ def measured(cfg: DictConfig, data: DataModule, model: NetworkModule, part: Part
     with without_idle_warnings(), explained(trainer):
         trainer.test(model, datamodule=data, verbose=False)
     return model.objective.measure(torch.cat(model.kept_outputs), torch.cat(model.kept_targets))
+
+
+def _flipped(before: DictConfig, asked: DictConfig) -> list[str]:
+    """Say whether mirror images are asked as they were not in the run."""
+    then, now = (bool(OmegaConf.select(cfg, FLIP, default=False)) for cfg in (before, asked))
+    return [] if then == now else [f"{FLIP} is {now}, and in the run it was {then}".lower()]
 
 
 def require_fit(data: DataModule, form: InputFormat) -> None:
