@@ -22,7 +22,6 @@ from sklearn.svm import SVC
 from cnnlab.data.tables import pima
 
 FOLDS = 5
-ZERO_IS_MISSING = ("glucose", "pressure", "triceps", "insulin", "bmi")
 
 
 def models() -> dict[str, BaseEstimator]:
@@ -55,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--splits", type=int, default=6)
     splits = parser.parse_args().splits
-    table = pima(ZERO_IS_MISSING)
+    table = pima()
     cut = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=splits, random_state=0)
     for name, model in models().items():
         found = cross_val_score(model, table.features, table.targets, cv=cut)

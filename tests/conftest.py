@@ -90,6 +90,13 @@ def golden():
 
 
 @pytest.fixture
+def three_epochs():
+    """A training that takes a moment, as it would be typed."""
+    words = ["data=digits", "data.size=8", "model=linear"]
+    return [*words, "trainer=cpu", "trainer.max_epochs=3", "logger=none"]
+
+
+@pytest.fixture
 def left(tmp_path):
     """Leave a run folder as a training would, with figures that are made up; gives it as read."""
     from cnnlab.study.runs import read_run

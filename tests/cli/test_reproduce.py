@@ -60,16 +60,8 @@ def test_a_mistake_is_one_sentence(reproduce, tmp_path, words, sentence):
     assert not (tmp_path / "results").exists()
 
 
-def test_a_training_that_was_interrupted_is_gone_on_with(tmp_path, monkeypatch):
-    small = [
-        "data=digits",
-        "data.size=8",
-        "model=linear",
-        "trainer=cpu",
-        "trainer.max_epochs=3",
-        "logger=none",
-    ]
-    cfg = compose([*small, "callbacks.checkpoint.every_seconds=0"])
+def test_a_training_that_was_interrupted_is_gone_on_with(three_epochs, tmp_path, monkeypatch):
+    cfg = compose([*three_epochs, "callbacks.checkpoint.every_seconds=0"])
     train(cfg, tmp_path / "whole")
     steps = []
 

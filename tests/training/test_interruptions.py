@@ -67,16 +67,10 @@ class BetweenEpochs(pl.Callback):
 
 
 @pytest.mark.parametrize(("every", "steps"), [(1, 11), (100, 12)], ids=["each epoch", "the hundredth"])
-def test_between_two_epochs_a_state_is_written_where_the_epochs_end_wrote_none(tmp_path, every, steps):
-    words = [
-        "data=digits",
-        "data.size=8",
-        "model=linear",
-        "trainer=cpu",
-        "trainer.max_epochs=3",
-        "logger=none",
-    ]
-    words += ["data.batch_size=128", f"+callbacks.checkpoint.every_n_epochs={every}"]
+def test_between_two_epochs_a_state_is_written_where_the_epochs_end_wrote_none(
+    three_epochs, tmp_path, every, steps
+):
+    words = [*three_epochs, "data.batch_size=128", f"+callbacks.checkpoint.every_n_epochs={every}"]
     with pytest.raises(SystemExit) as raised:
         run(compose(words), tmp_path / "run", callbacks=[BetweenEpochs()])
     assert raised.value.code == 143

@@ -16,6 +16,18 @@ def features(x: Tensor) -> Tensor:
     return x.movedim(1, -1).flatten(1)
 
 
+def in_32_bits(x: Tensor) -> torch.autocast:
+    """Switch autocast off where ``x`` is, for what 16 bits would be too coarse.
+
+    Examples:
+        >>> with torch.autocast("cpu", torch.bfloat16), in_32_bits(torch.zeros(1)):
+        ...     (torch.eye(2) @ torch.eye(2)).dtype
+        torch.float32
+    """
+    # There is no autocast on the meta device, and asking for it fails.
+    return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)
+
+
 class Moments:
     """Running sums of features, for a mean and a deviation by channel.
 

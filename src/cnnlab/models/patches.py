@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from cnnlab.models.moments import Moments
+from cnnlab.models.moments import Moments, in_32_bits
 
 SIZE = 2
 VARIANCE_FLOOR = 5e-4  # of pixels of variance 1: weaker components, which are mostly noise, stay weak
@@ -86,6 +86,5 @@ def whitened(images: Tensor, filters: Tensor) -> Tensor:
     Returns:
         float32 ``(n, channels * 8, height - 1, width - 1)``, none below 0.
     """
-    # There is no autocast on the meta device, and asking for it fails.
-    with torch.autocast("cpu" if images.is_meta else images.device.type, enabled=False):
+    with in_32_bits(images):
         return torch.relu_(nn.functional.conv2d(images, filters))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cnnlab.models.fitted import Fitted
 from cnnlab.models.impute import Impute
-from cnnlab.models.moments import EPSILON, Moments, features, whitening
+from cnnlab.models.moments import EPSILON, Moments, features, in_32_bits, whitening
 from cnnlab.models.patches import FILTERS_PER_CHANNEL, SIZE, PatchMoments, whitened, whitening_filters
 from cnnlab.models.steps import FEATUREWISE, PREPROCESS_STEPS, SAMPLEWISE, checked_steps
 
@@ -23,9 +23,9 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Preprocess(Fitted):
     """Keras's standardisation of images: fitted once on the training images, then part of the model.
 
-    Takes ``(batch, channels, ...)`` of any dtype and gives float32 of the same shape, also under autocast,
-    channels last where the input is (after ``zca`` always). Without steps uint8 becomes float32 and any other
-    dtype passes as it is.
+    Takes ``(batch, channels, ...)`` of any dtype and gives float32 of the same shape, if no step below says
+    otherwise, also under autocast, channels last where the input is (after ``zca`` always). Without steps
+    uint8 becomes float32 and any other dtype passes as it is.
 
     Whatever order they are given in, the steps are done in that of
     :data:`~cnnlab.models.steps.PREPROCESS_STEPS`:
@@ -227,8 +227,7 @@ class Preprocess(Fitted):
         return x
 
     def _whitened(self, x: Tensor) -> Tensor:
-        # There is no autocast on the meta device, and asking for it fails.
-        with torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False):
+        with in_32_bits(x):
             white: Tensor = features(x) @ self.zca_matrix
         return white.reshape(x.shape[0], *self.input_shape[1:], self.input_shape[0]).movedim(-1, 1)
 

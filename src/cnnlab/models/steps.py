@@ -5,6 +5,7 @@ from math import prod
 from typing import Literal, get_args
 
 from cnnlab.errors import UserError, did_you_mean
+from cnnlab.models.patches import SIZE
 
 Step = Literal[
     "scale",
@@ -31,7 +32,6 @@ IMPLIED: dict[str, tuple[Step, ...]] = {
     "patch_whitening": ("featurewise_center", "featurewise_std"),
 }
 ZCA_MOST_FEATURES = 4096
-SMALLEST_SIDE = 2  # pixels, of what has patches to whiten
 
 
 def checked_steps(steps: Sequence[str], input_shape: tuple[int, ...]) -> frozenset[str]:
@@ -75,7 +75,7 @@ def _check_shape(steps: frozenset[str], input_shape: tuple[int, ...]) -> None:
         raise UserError(
             f"model.preprocess: imagenet is for images of 1 or 3 channels, and the input is {shape}."
         )
-    if "patch_whitening" in steps and (len(input_shape) != 3 or min(input_shape[1:]) < SMALLEST_SIDE):
+    if "patch_whitening" in steps and (len(input_shape) != 3 or min(input_shape[1:]) < SIZE):
         raise UserError(
             f"model.preprocess: patch_whitening is for images of 2x2 pixels or more; the input is {shape}."
         )
