@@ -1,4 +1,5 @@
 import json
+import logging
 
 import pytest
 
@@ -26,6 +27,17 @@ def test_rows_end_in_a_table_a_record_and_a_page(reproduce, tmp_path):
     assert len(record["cases"][""]["values"]) == 1
     assert "## boston_linear" in (tmp_path / "results.md").read_text()
     assert (tmp_path / "results" / "boston_linear.png").exists()
+
+
+def test_of_each_run_there_is_one_line_and_no_word_from_lightning(reproduce, caplog):
+    caplog.set_level(logging.INFO, logger="pytorch_lightning")
+    code, said = reproduce("boston_linear", "--seeds", "1")
+    assert code == 0
+    lines = said.out.splitlines()
+    assert lines[0].startswith("boston_linear seed=0 data.split_seed=0: test/rmse ")
+    assert lines[1].startswith("row ")
+    assert not caplog.records
+    assert not said.err
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,13 @@
 
 import argparse
 import json
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from cnnlab.cli.arguments import Arguments
+from cnnlab.cli.isolation import quiet_lightning
 from cnnlab.errors import visible
 
 USAGE = (
@@ -46,7 +46,7 @@ def main(words: Sequence[str]) -> int:
     from cnnlab.training.evaluation import evaluate
     from cnnlab.training.folder import RunFolder
 
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it says what it does not use
+    quiet_lightning()
 
     found = evaluate(arguments.run, arguments.overrides, arguments.part)
     for remark in found.remarks:

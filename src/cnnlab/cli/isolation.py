@@ -46,6 +46,11 @@ def isolated(words: Sequence[str]) -> Iterator[None]:
         HydraConfig.instance().cfg = None
 
 
+def quiet_lightning() -> None:
+    """Let Lightning say what is wrong, and not what it has found on the machine."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+
+
 @contextmanager
 def said_into(path: Path) -> Iterator[None]:
     """Write to a file what would be printed."""

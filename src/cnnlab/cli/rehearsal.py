@@ -1,12 +1,12 @@
 """Building what a run needs besides its data, so that a mistake is found before the first job starts."""
 
-import logging
 import warnings
 from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from cnnlab.cli.isolation import quiet_lightning
 from cnnlab.memory import require_memory
 from cnnlab.training.build import build
 from cnnlab.training.callbacks import make_callbacks
@@ -30,7 +30,7 @@ def rehearse(cfg: DictConfig) -> None:
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the run will say it again
-        logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+        quiet_lightning()
         make_callbacks(cfg, model, Path())
         require_memory(sum(p.numel() * p.element_size() for p in model.parameters()))
         build_trainer(settings, model.network, Path(), callbacks=[], loggers=[])

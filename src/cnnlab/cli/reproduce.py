@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from cnnlab.cli.arguments import Arguments
-from cnnlab.cli.isolation import said_into
+from cnnlab.cli.isolation import quiet_lightning, said_into
 from cnnlab.config.conf import conf_dir
 from cnnlab.errors import UserError
 from cnnlab.files import require_folder, write_text
@@ -142,6 +142,7 @@ def train(cfg: DictConfig, folder: Path, told: Sequence[str] = ()) -> None:
     if start is None:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
+    quiet_lightning()
     with said_into(folder / "screen.log"):
         run(cfg, folder, told=told, start=start)
 
