@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights
 from torchvision.transforms.functional import normalize
@@ -130,8 +131,25 @@ def test_without_steps_ids_and_rows_pass_as_they_are() -> None:
 def test_rows_of_a_table_are_standardised_by_column_even_far_from_zero() -> None:
     rows = torch.randn(500, 3).double() * torch.tensor([1.0, 1e-3, 1e3]) + torch.tensor([0.0, 5.0, 1e6])
     standard = fitted(rows, ["featurewise_std"])(rows.float())
-    expected = (rows - rows.mean(0)) / (rows.std(0, correction=0) + 1e-6)
+    expected = (rows - rows.mean(0)) / rows.std(0, correction=0)
     torch.testing.assert_close(standard.double(), expected, rtol=0, atol=1e-3)
+
+
+def test_columns_are_standardised_as_scikit_learn_does_whatever_their_units() -> None:
+    rows = torch.randn(200, 4, generator=torch.Generator().manual_seed(0)).double()
+    rows = rows * torch.tensor([1e-9, 1.0, 0.0, 0.0]) + torch.tensor([5e-9, -3.0, 0.0, 0.1])
+    fresh = torch.tensor([[7e-9, 2.0, 1.0, 4.1]])
+    scaler = StandardScaler().fit(rows.numpy())
+    preprocess = fitted(rows.float(), ["featurewise_std"])
+    for part in (rows, fresh):
+        expected = torch.from_numpy(scaler.transform(part.numpy())).float()
+        torch.testing.assert_close(preprocess(part.float()), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_column_without_a_value_in_training_keeps_its_scale() -> None:
+    rows = torch.tensor([[1.0, torch.nan], [3.0, torch.nan]])
+    preprocess = fitted(rows, ["impute", "featurewise_std"])
+    assert preprocess(torch.tensor([[2.0, 5.0]])).tolist() == [[0.0, 5.0]]
 
 
 def test_featurewise_statistics_are_of_what_the_samplewise_steps_left(images: Tensor) -> None:

@@ -108,7 +108,7 @@ class NetworkModule(pl.LightningModule):
         self.make_optimizer, self.schedule = optimizer, schedule
         self.objective = objective_for(spec, loss, label_smoothing)
         steps = self.automatic_steps[spec.kind] if preprocess == "auto" else preprocess
-        self.preprocess = Preprocess(spec.input_shape, list(steps), zca_epsilon)
+        self.preprocess = Preprocess(spec.input_shape, list(steps), zca_epsilon, spec.feature_names)
         self.network = self.make_network(replace(spec, input_shape=self.preprocess.output_shape), **network)
         self.epoch_rate = 0.0
         self.sums: dict[str, Sums] = {}

@@ -14,6 +14,8 @@ from cnnlab.models.steps import FEATUREWISE, PREPROCESS_STEPS, SAMPLEWISE, check
 
 # That are worked on at once in fitting; of 224x224 RGB it is 83 images.
 CHUNK_IMAGES, CHUNK_NUMBERS = 4096, 4096 * 3072
+# A deviation of less than this part of the mean is rounding: the training samples are all the same.
+STILL = 1e-9
 # Of red, green and blue over ImageNet's training images, on a scale from 0 to 1, as torchvision has them:
 # https://docs.pytorch.org/vision/stable/models.html
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -35,7 +37,8 @@ class Preprocess(Fitted):
     - ``missing_indicator``: behind the columns as the other steps leave them, as many more that are 1 where a
       value was missing and else 0. Implies ``impute``.
     - ``samplewise_center``, ``samplewise_std``: each sample's own mean to 0, its deviation to 1.
-    - ``featurewise_center``, ``featurewise_std``: likewise each channel, over all training images.
+    - ``featurewise_center``, ``featurewise_std``: likewise each channel, over all training images. What is
+      the same in all of them, as a category that only the test has, keeps its scale.
     - ``zca``: whiten (Krizhevsky, "Learning multiple layers of features from tiny images", 2009, appendix A).
     - ``patch_whitening``: the components of 2x2 patches brought to one variance, the positive and the
       negative part of each a channel (Jordan, arXiv 2404.00498): of ``(3, 32, 32)`` becomes ``(24, 31, 31)``.
@@ -51,6 +54,7 @@ class Preprocess(Fitted):
         input_shape: shape of one sample, channels first.
         steps: names from :data:`~cnnlab.models.steps.PREPROCESS_STEPS`.
         zca_epsilon: added to the variances in ``zca``, see :func:`~cnnlab.models.moments.whitening`.
+        feature_names: of a table's columns, for what :class:`Impute` says.
 
     Raises:
         UserError: see :func:`~cnnlab.models.steps.checked_steps`.
@@ -73,12 +77,18 @@ class Preprocess(Fitted):
     offset: Tensor
     factor: Tensor
 
-    def __init__(self, input_shape: tuple[int, ...], steps: Sequence[str], zca_epsilon: float = 0.0) -> None:
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        steps: Sequence[str],
+        zca_epsilon: float = 0.0,
+        feature_names: Sequence[str] = (),
+    ) -> None:
         super().__init__()
         self.zca_epsilon = zca_epsilon
         self.input_shape = tuple(input_shape)
         self.steps = checked_steps(steps, self.input_shape)
-        self.impute = Impute(self.input_shape[0]) if "impute" in self.steps else None
+        self.impute = Impute(self.input_shape[0], feature_names) if "impute" in self.steps else None
         self.is_imagenet = "imagenet" in self.steps
         self.repeats = self.is_imagenet and self.input_shape[0] == 1
         self.indicates = "missing_indicator" in self.steps
@@ -238,7 +248,11 @@ class Preprocess(Fitted):
         if self.is_imagenet:
             deviation = self.std
         elif "featurewise_std" in self.steps:
-            deviation = self.std + EPSILON
+            still = self.std <= STILL * self.mean.abs()
+            small = (
+                EPSILON if len(self.input_shape) > 1 else 0.0
+            )  # columns have units, and may be of any size
+            deviation = torch.where(still, 1.0, self.std + small)
         layout = torch.channels_last if len(self.input_shape) == 3 else torch.contiguous_format
         shape = (1, *self.standard_shape)
         self.offset = (self.mean / scale).expand(shape).contiguous(memory_format=layout)

@@ -18,6 +18,7 @@ from cnnlab.models.module import NetworkModule
 from cnnlab.training.checkpoint_files import read_weights
 from cnnlab.training.folder import RunFolder
 from cnnlab.training.interruptions import explained
+from cnnlab.training.on_nan import no_numbers
 from cnnlab.training.process import without_idle_warnings
 from cnnlab.training.restored import network_of
 from cnnlab.training.trainer import build_trainer
@@ -85,6 +86,9 @@ def measured(cfg: DictConfig, data: DataModule, model: NetworkModule, part: Part
         data: set up.
         model: in evaluation.
         part: of the data.
+
+    Raises:
+        UserError: if the network answers with what are no numbers, as to missing values.
     """
     cfg = copy(cfg)
     cfg.trainer = {**cfg.trainer, "devices": 1, "strategy": "auto"}
@@ -92,7 +96,10 @@ def measured(cfg: DictConfig, data: DataModule, model: NetworkModule, part: Part
     trainer = build_trainer(cfg.trainer, model.network, Path(), callbacks=[], loggers=[])
     with without_idle_warnings(), explained(trainer):
         trainer.test(model, datamodule=data, verbose=False)
-    return model.objective.measure(torch.cat(model.kept_outputs), torch.cat(model.kept_targets))
+    outputs = torch.cat(model.kept_outputs)
+    if why := no_numbers(outputs, data.test_dataloader()):
+        raise UserError(f"data={data.spec.name}: {why}.")
+    return model.objective.measure(outputs, torch.cat(model.kept_targets))
 
 
 def _flipped(before: DictConfig, asked: DictConfig) -> list[str]:

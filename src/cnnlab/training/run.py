@@ -30,6 +30,7 @@ from cnnlab.training.first_state import FirstState
 from cnnlab.training.folder import METRICS, PREDICTIONS, RESULT, TENSORBOARD, RunFolder
 from cnnlab.training.interruptions import INTERRUPTED, NAMES, Interruption, explained
 from cnnlab.training.loggers import EpochRecords, TensorBoard, finish, told_settings
+from cnnlab.training.on_nan import gaps_in_evaluation, no_numbers
 from cnnlab.training.pictures import Outcome, first_batch, title_of
 from cnnlab.training.process import settled, without_idle_warnings
 from cnnlab.training.result import Result, config_fingerprint, git_state, versions, write_predictions
@@ -195,6 +196,8 @@ class Run:
         self.result.caveats = caveats(
             self.trainer, self.data, self.cfg.trainer.get("deterministic"), self.result.git
         )
+        if self.model.preprocess.impute is None and (why := gaps_in_evaluation(self.data)):
+            raise UserError(f"data={self.data.spec.name}: {why}.")
         if self.start is not None:
             self._go_on(self.start)
         rank_zero_only(RunFolder(self.folder).write_input_format)(self.data.input_format)
@@ -263,6 +266,8 @@ class Run:
         with explained(self.trainer), within_memory(doing, LESS_MEMORY):
             self.trainer.test(self.model, datamodule=self.served, verbose=False)
         self.outputs = torch.cat(self.model.kept_outputs)
+        if why := no_numbers(self.outputs, self.served.test_dataloader()):
+            raise TrainingError(f"{why}.")
         part = self.data.splits.test
         self.rows = torch.from_numpy(part.rows)[: len(self.outputs)]
         self.targets = torch.cat(self.model.kept_targets)
