@@ -153,11 +153,31 @@ def test_what_auto_takes_for_classes(path: Path, targets: list[str], class_names
         assert table.targets.tolist() == [[float(target)] for target in targets]
 
 
+def test_one_number_spelled_in_several_ways_is_one_class_and_one_category(path: Path) -> None:
+    table = read(path, "size,y\n1,0\n1.0,1\n2,0.0\n2e0,1.0\n,1\n", categorical=["size"])
+    assert table.class_names == ("0", "1")
+    assert table.targets.tolist() == [0, 1, 0, 1, 1]
+    assert table.feature_names == ("size=1", "size=2")
+    assert table.features[:4].tolist() == [[1, 0], [1, 0], [0, 1], [0, 1]]
+
+
+def test_codes_with_leading_zeros_are_not_numbers(path: Path) -> None:
+    table = read(path, "zip,y\n0100,0\n100,1\n100,0\n0100,1\n", categorical=["zip"])
+    assert table.feature_names == ("zip=0100", "zip=100")
+
+
+@pytest.mark.parametrize("header", ["Height, cm;Weight, kg;y", "Height, in cm, bare;Weight;y"])
+def test_the_sign_that_parts_fields_is_the_one_that_fits_the_rows(path: Path, header: str) -> None:
+    assert len(read(path, f"{header}\n180;75;1\n160;60;0\n").feature_names) == 2
+
+
 def test_task_overrules(path: Path) -> None:
     assert read(path, "x,y\n1,0\n2,1\n3,0\n4,1\n", task="values").targets.tolist() == [[0], [1], [0], [1]]
     assert read(path, "x,y\n1,7.5\n2,1\n", task="classes").class_names == ("1", "7.5")
 
 
+DATES = "x,y\n" + "".join(f"{day},{day // 30 + 1}.{day % 30 + 1}.2026\n" for day in range(60))
+SECONDS = "when,y\n" + "".join(f"{1_700_000_000 + i},{i % 2}\n" for i in range(60))
 WIDE = "alpha,beta,gamma,y\n1,2,3,a\n4,5,6,b\n"
 MISTAKES = {
     "text": ("x,age,y\n1,2,0\n3,old,1\n", {}, "table.csv, line 3, column 'age': 'old' is not a number"),
@@ -194,6 +214,10 @@ MISTAKES = {
     "constant or missing": ("x,z,y\n1,7,0\n2,,1\n", {}, "the column 'z' is constant"),
     "never there": ("x,z,y\n1,,0\n2,,1\n", {}, "the column 'z' is constant"),
     "one category": ("x,z,y\n1,a,0\n2,a,1\n", {"categorical": ["z"]}, "the column 'z' is constant"),
+    "decimal comma": ("x;y\n0,5;0\n0,7;1\n", {}, "column 'x': '0,5' is not a number; decimals are read"),
+    "dates": (DATES, {}, "data.target=y: 60 different texts in 60 rows are hardly classes; another column"),
+    "seconds": (SECONDS, {}, "the numbers of the column 'when' (1700000000 to 1700000059) lie too close"),
+    "close values": (SECONDS, {"target": "when"}, "the numbers of the column 'when' (1700000000 to 17000000"),
     "no category": ("x,z,y\n1,,0\n2,,1\n", {"categorical": ["z"]}, "the column 'z' is constant"),
 }  # fmt: skip
 

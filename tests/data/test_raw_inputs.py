@@ -102,6 +102,31 @@ def test_rows_become_what_they_were_in_training(tmp_path, cars, text):
 
 
 @pytest.mark.parametrize(
+    ("text", "settings"),
+    [
+        ("2019,2020,y\n1,2,0\n3,4,1\n", {"header": True}),
+        ("A,B,Y\n1,2,0\n3,4,1\n", {"names": ["a", "b", "y"]}),
+        ("red,big,yes\nblue,small,no\n", {"header": False, "categorical": ["column1", "column2"]}),
+        ("1,red,0\n2,blue,1\n", {"categorical": ["column2"]}),
+        ("size,y\n1,0\n2.0,1\n", {"categorical": ["size"]}),
+    ],
+)
+def test_the_file_of_the_training_is_read_as_in_training(tmp_path, text, settings):
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    data = CSV(path=path, **settings)
+    form = InputFormat.from_json(data.input_format.as_json())
+    np.testing.assert_array_equal(read_file(form, path).inputs.numpy(), data.read["train"].features)
+
+
+def test_a_category_may_be_spelled_as_another_number(tmp_path):
+    (tmp_path / "table.csv").write_text("size,y\n1,0\n2,1\n")
+    data = CSV(path=tmp_path / "table.csv", categorical=["size"])
+    (tmp_path / "new.csv").write_text("size\n2.0\n")
+    assert read_file(data.input_format, tmp_path / "new.csv").inputs.tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("weight,colour\n1200,rde\n", r"line 2, column 'colour': 'rde' is not among.*did you mean red\?"),

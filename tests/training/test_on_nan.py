@@ -107,9 +107,7 @@ def test_outputs_of_a_test_that_are_no_numbers_are_not_measured(whole, tmp_path)
     run(compose(overrides), tmp_path / "run")
     assert evaluate(tmp_path / "run").metrics
     spoil("test")
-    with pytest.raises(
-        UserError, match="of 1 of the 20 tested samples are no numbers: its samples"
-    ):
+    with pytest.raises(UserError, match="of 1 of the 20 tested samples are no numbers: its samples"):
         evaluate(tmp_path / "run")
 
 

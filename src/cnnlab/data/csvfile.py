@@ -14,9 +14,13 @@ from cnnlab.data.sheet import EVERY_COLUMN, Markers, Sheet, as_list, different, 
 from cnnlab.errors import UserError
 
 Task = Literal["classes", "values", "auto"]
+Numbers = NDArray[np.float32] | NDArray[np.float64]
 
 MOST_CATEGORIES = 1000  # of one column: an identifier taken for a category would fill the memory
 MOST_AUTO_CLASSES = 20
+COARSEST = 0.01  # of a column's deviation: what two neighbouring numbers of 32 bits may differ by
+
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +35,7 @@ class Table:
         target_name: name of what is predicted.
         columns: those that became features; none where each feature was a column of numbers.
         file_columns: names of all columns of the file.
+        header: the line that names them as it stands there, empty without one; None where there is no file.
         units: of some columns, by their names.
     """
 
@@ -41,6 +46,7 @@ class Table:
     target_name: str
     columns: tuple[Column, ...] = ()
     file_columns: tuple[str, ...] = ()
+    header: tuple[str, ...] | None = None
     units: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -92,14 +98,14 @@ def read_csv(
             raise UserError(f"data.{key} names {target_name!r}, which is the target (data.target={target}).")
     sheet.mark_missing()
     targets, class_names = _targets(sheet, target_name, task)
-    features: dict[str, NDArray[np.float32]] = {}
+    features: dict[str, Numbers] = {}
     columns = []
     for name in sheet.columns:
         if name == target_name or name in drop:
             continue
         column = Column(name, _categories(sheet, name) if name in categorical else None, sheet.markers(name))
         columns.append(column)
-        found = (
+        found: Mapping[str, Numbers] = (
             one_hot(sheet, column)
             if column.categories is not None
             else {name: _numbers(sheet, name, categorical)}
@@ -118,19 +124,37 @@ def read_csv(
     if not columns:
         raise UserError(f"data.drop leaves no column of {sheet.path} beside the target {target_name!r}.")
     return Table(
-        np.stack(list(features.values()), 1),
+        np.stack([_in_32_bits(sheet, name, values) for name, values in features.items()], 1),
         targets,
         tuple(features),
         class_names,
         target_name,
         tuple(columns),
         tuple(sheet.columns),
+        sheet.header,
     )
 
 
-def _numbers(sheet: Sheet, name: str, categorical: Sequence[str] | None) -> NDArray[np.float32]:
+def _in_32_bits(sheet: Sheet, name: str, values: Numbers) -> NDArray[np.float32]:
+    """Return numbers as the network computes with them, if that can tell them apart.
+
+    Raises:
+        UserError: if they differ by less than what 32 bits keep of them, as seconds since 1970 may.
+    """
+    known = values[~np.isnan(values)].astype(np.float64)
+    if not len(known):
+        return values.astype(np.float32)
+    if np.spacing(np.float32(np.abs(known).max())) > COARSEST * known.std() > 0:
+        raise UserError(
+            f"{sheet.path}: the numbers of the column {name!r} ({known.min():.15g} to {known.max():.15g}) lie"
+            " too close together for their size to be told apart in 32 bits; subtract one of them from all."
+        )
+    return values.astype(np.float32)
+
+
+def _numbers(sheet: Sheet, name: str, categorical: Sequence[str] | None) -> NDArray[np.float64]:
     """Return a column as numbers; ``categorical`` is None for the target, which has another way out."""
-    values = np.full(len(sheet.lines), np.nan, np.float32)
+    values = np.full(len(sheet.lines), np.nan)
     for row, text in enumerate(sheet.columns[name]):
         if text is None:
             continue
@@ -145,7 +169,9 @@ def _numbers(sheet: Sheet, name: str, categorical: Sequence[str] | None) -> NDAr
                     f"data.missing={{{key}: {as_list(markers)}}} takes it for a missing value",
                     f"data.categorical={as_list([*categorical, name])} takes the column for categories",
                 ]
-            if row == 0 and sheet.header_guessed:
+            if _DECIMAL_COMMA.fullmatch(text):
+                ways = ["decimals are read with a point: save the file so"]
+            elif row == 0 and sheet.header_guessed:
                 ways.append("data.header=true takes the line for a header")
             raise UserError(f"{sheet.place(row, name)}: {text!r} is not a number; {', '.join(ways)}.")
         values[row] = value
@@ -153,6 +179,7 @@ def _numbers(sheet: Sheet, name: str, categorical: Sequence[str] | None) -> NDAr
 
 
 def _categories(sheet: Sheet, name: str) -> tuple[str, ...]:
+    sheet.merge_spellings(name)
     categories = different(sheet.columns[name])
     if len(categories) > MOST_CATEGORIES:
         found = f"column {name!r} of {sheet.path} has {len(categories)} different values"
@@ -176,11 +203,18 @@ def _targets(
     if None in column:
         row = column.index(None)
         raise UserError(f"{sheet.place(row, name)}: the target is missing (data.target); each row needs one.")
+    sheet.merge_spellings(name)
     class_names = different(column)
     targets: NDArray[np.int64] | NDArray[np.float32]
     if task == "values" or (task == "auto" and not _are_classes(class_names, len(column))):
-        targets, class_names = _numbers(sheet, name, None)[:, np.newaxis], ()
+        numbers = _numbers(sheet, name, None)[:, np.newaxis]
+        targets, class_names = _in_32_bits(sheet, name, numbers), ()
     else:
+        if task == "auto" and len(class_names) > max(MOST_AUTO_CLASSES, len(column) // 2):
+            raise UserError(
+                f"data.target={name}: {len(class_names)} different texts in {len(column)} rows are hardly "
+                "classes; another column can be named, or data.task=classes takes them all the same."
+            )
         number = {category: index for index, category in enumerate(class_names)}
         targets = np.array([number[str(text)] for text in column], np.int64)
     if len(np.unique(targets)) < 2:

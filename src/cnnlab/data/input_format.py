@@ -49,6 +49,8 @@ class InputFormat:
         cut: of texts: which end of a long one is left out.
         columns: of tables: those that become features, in their order.
         file_columns: of tables: names of all columns of the file, the target among them.
+        header: of tables: the line that names the columns as it stands in the file, empty without one; None
+            where that is not known.
         target_name: of tables: what is predicted.
         permutation: of images: which pixel comes to each place; empty leaves them where they are.
 
@@ -69,6 +71,7 @@ class InputFormat:
     cut: Cut = "start"
     columns: tuple[Column, ...] = ()
     file_columns: tuple[str, ...] = ()
+    header: tuple[str, ...] | None = None
     target_name: str = ""
     permutation: tuple[int, ...] = ()
 

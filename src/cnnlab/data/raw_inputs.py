@@ -206,10 +206,12 @@ def _text(path: Path) -> str:
 
 def _rows(form: InputFormat, path: Path) -> FileInputs:
     try:
-        sheet = read_sheet(path, None, (), {}, least=1)
+        first = [column[0] or "" for column in read_sheet(path, False, (), {}, least=1).columns.values()]
+        has_header, names = _header(form, first)
+        sheet = read_sheet(path, has_header, names, {}, least=1)
     except UserError as error:
         raise UserError(str(error).removeprefix("data.path=")) from error
-    if not sheet.has_header:
+    if not sheet.header:
         sheet = read_sheet(path, False, _names(form, sheet), {}, least=1)
     features: dict[str, NDArray[np.float32]] = {}
     for column in form.columns:
@@ -221,6 +223,17 @@ def _rows(form: InputFormat, path: Path) -> FileInputs:
             _categories(sheet, column) if column.categories else {column.name: _numbers(sheet, column)}
         )
     return FileInputs(torch.from_numpy(np.stack(list(features.values()), 1)), tuple(sheet.lines))
+
+
+def _header(form: InputFormat, first: Sequence[str]) -> tuple[bool | None, tuple[str, ...]]:
+    """Say whether a file's first row names its columns, None if only a look can tell, and what it names."""
+    known = dict(zip(form.header or (), form.file_columns, strict=False))
+    names = tuple(known.get(field, field) or f"column{number}" for number, field in enumerate(first, 1))
+    if {column.name for column in form.columns} <= set(names):
+        return True, names
+    # A row of texts alone may be one of categories, as the training file had it, without a header.
+    only_texts = all(column.categories is not None for column in form.columns)
+    return (False if form.header == () and only_texts else None), ()
 
 
 def _names(form: InputFormat, sheet: Sheet) -> tuple[str, ...]:
@@ -247,6 +260,7 @@ def _numbers(sheet: Sheet, column: Column) -> NDArray[np.float32]:
 
 def _categories(sheet: Sheet, column: Column) -> dict[str, NDArray[np.float32]]:
     known = column.categories or ()
+    sheet.spell_as(column.name, known)
     for row, text in enumerate(sheet.columns[column.name]):
         if text is not None and text not in known:
             near = did_you_mean(text, known) or f"; those are {as_list(known[:20])}."

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,17 +18,21 @@ Markers = Mapping[str, Sequence[str | float]]
 EVERY_COLUMN = "*"
 
 _WORDS = frozenset({"null", "true", "false", "nan", "inf"})
+_CODE = re.compile(r"0[0-9]+")
 _LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """The texts of a file by column, and the line of each row; None is a missing value."""
+    """The texts of a file by column, and the line of each row; None is a missing value.
+
+    ``header`` is the line that names the columns as it stands in the file, empty where there is none.
+    """
 
     path: Path
     columns: dict[str, list[str | None]]
     lines: list[int]
-    has_header: bool
+    header: tuple[str, ...]
     header_guessed: bool
     missing: Markers
 
@@ -73,6 +77,29 @@ class Sheet:
             if not text or text in markers or (values and number_of(text) in values):
                 column[row] = None
 
+    def merge_spellings(self, name: str) -> None:
+        """Write equal numbers of a column in one way, the shortest, if all of its texts are numbers.
+
+        Numbers with a leading zero are codes, and none is merged beside them.
+        """
+        column = self.columns[name]
+        found = sorted({text for text in column if text is not None}, key=lambda text: (len(text), text))
+        values = {text: number_of(text) for text in found}
+        if None in values.values() or any(map(_CODE.fullmatch, found)):
+            return
+        shortest: dict[float | None, str] = {}
+        for text in found:
+            shortest.setdefault(values[text], text)
+        column[:] = [text if text is None else shortest[values[text]] for text in column]
+
+    def spell_as(self, name: str, known: Sequence[str]) -> None:
+        """Write what is equal in number to a known text as that one."""
+        spelled = {number_of(text): text for text in known}
+        if None in spelled or any(map(_CODE.fullmatch, known)):
+            return
+        column = self.columns[name]
+        column[:] = [text if text is None else spelled.get(number_of(text), text) for text in column]
+
 
 def read_sheet(
     path: Path, header: bool | None, names: Sequence[str], missing: Markers, least: int = 2
@@ -96,9 +123,8 @@ def read_sheet(
     has_header = all(number_of(field) is None for field in first) if header is None else header
     if has_header:
         rows = rows[1:]
-    else:
-        first = [""] * width
-    columns = list(names) or [field or f"column{number}" for number, field in enumerate(first, 1)]
+    found = first if has_header else [""] * width
+    columns = list(names) or [field or f"column{number}" for number, field in enumerate(found, 1)]
     twice = [name for name, count in Counter(columns).items() if count > 1]
     if twice:
         where = "data.names" if names else f"{path}, line {line}"
@@ -107,7 +133,7 @@ def read_sheet(
         raise UserError(f"{path} has no rows below its header; data.header=false takes line {line} as a row.")
     texts: dict[str, list[str | None]]
     texts = {name: [fields[index] for _, fields in rows] for index, name in enumerate(columns)}
-    return Sheet(path, texts, [row for row, _ in rows], has_header, header is None, missing)
+    return Sheet(path, texts, [row for row, _ in rows], tuple(first) * has_header, header is None, missing)
 
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
@@ -118,7 +144,7 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
     rows, line = [], 1
     stream = partial(io.StringIO, newline="")  # the csv module wants the ends of lines as they are
     try:
-        delimiter = max(",;", key=lambda sign: len(next(csv.reader(stream(text.lstrip()), delimiter=sign))))
+        delimiter = max(",;", key=lambda sign: _fits(csv.reader(stream(text.lstrip()), delimiter=sign)))
         reader = csv.reader(stream(text), delimiter=delimiter, skipinitialspace=True, strict=True)
         for row in reader:
             fields = [field.strip() for field in row]
@@ -128,6 +154,12 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
     except csv.Error as error:
         raise UserError(f"{path}, line {line} is not a row of a CSV file: {error}.") from error
     return rows
+
+
+def _fits(reader: Iterator[list[str]]) -> tuple[bool, int]:
+    """Say how well a delimiter fits: whether the second row is as wide as the first, and how wide that is."""
+    first = len(next(reader))
+    return first > 1 and len(next(reader, ())) == first, first
 
 
 def _text(path: Path) -> str:

@@ -79,6 +79,7 @@ class TabularDataModule(DataModule):
             spec=self.spec,
             columns=table.columns or tuple(map(Column, table.feature_names)),
             file_columns=table.file_columns or (*table.feature_names, table.target_name),
+            header=table.header,
             target_name=table.target_name,
         )
 
