@@ -94,8 +94,17 @@ def test_a_training_that_was_interrupted_is_gone_on_with(three_epochs, tmp_path,
     assert broken["weights_fingerprint"] == whole["weights_fingerprint"]
 
 
+def test_a_row_whose_data_could_not_be_had_is_tried_where_it_is_named(reproduce, tmp_path):
+    words = ["birds_finetune_conv", "--seeds", "1", "--without-variants"]
+    code, said = reproduce(*words, f"data.root={tmp_path / 'nowhere'}")
+    assert code == 1
+    assert "birds_finetune_conv : " in said.out
+    assert said.out.splitlines()[-2].split()[:3] == ["birds_finetune_conv", "0.1678", "not"]
+    assert not (tmp_path / "results" / "birds_finetune_conv.json").exists()
+
+
 def test_a_row_that_is_not_a_training_is_passed_over(reproduce, tmp_path):
-    code, said = reproduce("birds_finetune_conv")
+    code, said = reproduce("hdf5_export")
     assert code == 0
     assert "not run" in said.out
     assert not (tmp_path / "results").exists()

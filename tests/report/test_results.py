@@ -50,6 +50,28 @@ def test_the_head_of_an_experiment_is_written_once():
     assert with_head(once, MET, RECORDS["met"]) == once
 
 
+def test_the_head_says_how_short_a_training_was():
+    partial = Record("met", "test/accuracy", {"": CaseRecord([], values=[0.9], epochs=[7], partial=True)})
+    head = "# Ours: not run yet\n"
+    assert with_head(head, MET, partial) == "# Ours: test accuracy 0.9000 (1), 7 epochs alone\n"
+    partial.cases[""].too_short = True
+    assert with_head(head, MET, partial) == head
+
+
+def test_what_each_fold_chose_is_counted(tmp_path):
+    row = Row(name="met", nested=("model.l2=0,1",))
+    case = CaseRecord([], values=[0.9] * 3, losses=[0.1] * 3, epochs=[5] * 3, chosen={"l2=0": 4, "l2=1": 11})
+    text = page([row], {"met": Record("met", "test/accuracy", {"": case})}, pictures=tmp_path)
+    assert "chosen by validation: l2=1 (11 times); l2=0 (4 times)." in text
+
+
+def test_what_could_not_be_had_here_is_shown_where_it_was_run(tmp_path):
+    record = Record("absent", "test/accuracy", {"": CaseRecord([], values=[0.41], losses=[0.1], epochs=[5])})
+    text = page([ABSENT], {"absent": record}, pictures=tmp_path)
+    assert "Not run" not in text
+    assert "| 0.4000 | 0.4100 (1) | too few runs |" in text
+
+
 def test_a_curve_row_is_drawn_as_error_beside_its_variants():
     row = Row(name="curves", variants={"wide": ()})
     cases = {"": CaseRecord([], values=[1], curves=CURVES), "wide": CaseRecord([], values=[1], curves=CURVES)}

@@ -37,6 +37,19 @@ def test_a_shorter_training_is_never_met():
     assert verdict(ROW, record([0.95, 0.95, 0.95], partial=True)) == "partial"
 
 
+@pytest.mark.parametrize("row", [ROW, Row(name="r")])
+def test_too_short_a_training_says_nothing(row):
+    assert verdict(row, record([0.95, 0.95, 0.95], partial=True, too_short=True)) == "too short"
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [([0.51, 0.49, 0.5], "met"), ([0.52, 0.53, 0.54], "above"), ([0.47, 0.48, 0.46], "below")],
+)
+def test_chance_is_missed_by_what_is_too_good(values, said):
+    assert verdict(Row(name="r", published=0.5, both_ways=True), record(values)) == said
+
+
 def test_a_row_without_a_published_figure_is_shown():
     assert verdict(Row(name="r"), record([0.5])) == "shown"
 

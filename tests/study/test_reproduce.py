@@ -1,4 +1,5 @@
 import csv
+import json
 import statistics
 
 import pytest
@@ -7,11 +8,12 @@ from cnnlab.cli.reproduce import train
 from cnnlab.config.compose import compose
 from cnnlab.errors import UserError
 from cnnlab.study.record import Record
-from cnnlab.study.reproduce import Reproduction, mean_curves
+from cnnlab.study.reproduce import Reproduction, mean_curves, shortened
 from cnnlab.study.rows import Row, read_rows
 from cnnlab.training.result import config_fingerprint
 
 SHORT = ["trainer.max_epochs=2", "trainer.accelerator=cpu", "logger=none"]
+RATES = ("0.0001", "0.01")
 BOSTON = read_rows()["boston_linear"]
 
 
@@ -37,7 +39,7 @@ def test_a_row_is_run_once_and_then_skipped(reproduction, tmp_path):
     case = first.cases[""]
     assert len(case.values) == 2
     assert case.values[0] != case.values[1]
-    assert (case.partial, case.parameters, case.epochs) == (True, 14, [2.0, 2.0])
+    assert (case.partial, case.too_short, case.parameters, case.epochs) == (True, True, 14, [2.0, 2.0])
     assert reproduction(train=refuse).go(BOSTON) == first
     assert Record.read(tmp_path / "records" / "boston_linear.json") == first
 
@@ -75,6 +77,45 @@ def test_a_shorter_training_does_not_take_the_place_of_a_whole_one(reproduction)
     again = reproduction(repetitions=1, again=True)
     assert again.go(row).cases[""].epochs == [1000.0]
     assert again.tell.__self__[-1] == "random_sanity : the record of the whole training is kept."
+
+
+@pytest.mark.parametrize(
+    ("overrides", "found"),
+    [
+        ([], (False, False)),
+        (["trainer.max_epochs=125"], (True, False)),
+        (["trainer.max_epochs=124"], (True, True)),
+        (["trainer.max_epochs=600"], (True, False)),
+        (["trainer=debug"], (True, True)),
+    ],
+)
+def test_a_training_of_other_length_is_none_of_the_row(reproduction, overrides, found):
+    asked = reproduction(overrides=overrides).config(["experiment=boston_linear"])
+    assert shortened(asked, compose(["experiment=boston_linear"])) == found
+
+
+def test_each_fold_chooses_by_its_own_validation(reproduction, tmp_path):
+    row = Row(name="pima", average="data.fold=0,1", nested=("optimizer.lr=0.0001,0.01",))
+    overrides = ["trainer.max_epochs=10", *SHORT[1:]]
+    case = reproduction(repetitions=1, overrides=overrides).go(row).cases[""]
+    taken, names = [], {}
+    for fold in range(2):
+        folders = [
+            tmp_path / "runs" / "pima" / "row" / "seed_0" / str(fold) / f"optimizer.lr={lr}" for lr in RATES
+        ]
+        results = [json.loads((folder / "result.json").read_text()) for folder in folders]
+        best = min(range(2), key=lambda i: results[i]["val"]["loss"])
+        taken.append(results[best]["test"]["accuracy"])
+        name = f"lr={RATES[best]}"
+        names[name] = names.get(name, 0) + 1
+    assert case.values == [pytest.approx(statistics.fmean(taken))]
+    assert case.chosen == names
+    assert reproduction(repetitions=1, overrides=overrides, train=refuse).go(row).cases[""] == case
+
+
+def test_a_variant_chooses_nothing():
+    row = Row(name="r", nested=("model.l2=0,1",), variants={"other": ("model.l2=2",)})
+    assert [row.candidates(case) for case in row.cases()] == [[["model.l2=0"], ["model.l2=1"]], [[]]]
 
 
 def test_folds_are_averaged_within_a_repetition(reproduction, tmp_path):

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from cnnlab.cli.arguments import Arguments
 from cnnlab.cli.isolation import quiet_lightning, said_into
+from cnnlab.config.compose import groups
 from cnnlab.config.conf import conf_dir
 from cnnlab.errors import UserError
 from cnnlab.files import require_folder, write_text
@@ -38,7 +39,8 @@ def main(words: Sequence[str]) -> int:
             rows or wrong for one of them.
     """
     arguments = parse(words)
-    rows = choose_rows([word for word in arguments.words if "=" not in word])
+    names = [word for word in arguments.words if "=" not in word]
+    rows = choose_rows(names)
     overrides = [word for word in arguments.words if "=" in word]
 
     from cnnlab.report.results import summary
@@ -57,11 +59,11 @@ def main(words: Sequence[str]) -> int:
         variants=not arguments.without_variants,
         tell=lambda line: print(line, flush=True),
     )
-    require_right(reproduction, rows)
+    # What could not be had here may be there elsewhere: it is tried where it is asked for by its name.
+    trained = [row for row in rows if not row.instead or (names and row.name in groups()["experiment"])]
+    require_right(reproduction, trained)
     failed = False
-    for row in rows:
-        if row.instead:
-            continue
+    for row in trained:
         record = reproduction.go(row)
         failed |= any(case.failure for case in record.cases.values())
         draw(row, record, folder)
@@ -106,8 +108,6 @@ def require_right(reproduction: "Reproduction", rows: Sequence[Row]) -> None:
     if not reproduction.overrides:
         return
     for row in rows:
-        if row.instead:
-            continue
         cfg = reproduction.config(row.jobs(row.cases()[0], 0)[0])
         try:
             check(cfg)

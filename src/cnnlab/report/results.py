@@ -17,11 +17,13 @@ which runs every row that has no record yet, cheap ones first, and leaves one JS
 name (`python -m cnnlab reproduce pima xor`) run only those. *Ours* is the mean of independent runs with their
 standard deviation and number. *Met* is a mean at or above the published figure less twice that deviation, but
 at most 0.01 less, over three runs or more of the whole training; *partial* is a training of fewer epochs than
-the experiment says. Nothing here was chosen by the test set: tested are the weights of the best epoch by
-validation, or of the last epoch where the experiment says `callbacks: last`. CIFAR-10 is here a copy whose
-pixels went through JPEG. Recipes of our own, such as [`best/mnist`](#best-mnist), have a goal in place of a
-published figure; *reached* is a mean at the goal or beyond it. Minutes are of all runs together, on one core
-of a machine on which other work ran and stopped them at times. The main job and the first recipes have
+the experiment says, *too short* one of fewer than a quarter of them. Nothing here was chosen by the test set:
+tested are the weights of the best epoch by validation, or of the last epoch where the experiment says
+`callbacks: last`. CIFAR-10 is here a copy whose pixels went through JPEG. Recipes of our own, such as
+[`best/mnist`](#best-mnist), have a goal in place of a published figure; *reached* is a mean at the goal or
+beyond it. Where folds are averaged, such a recipe takes for each fold the setting that had the least
+validation loss in it. Minutes are of all runs together, on one core of a machine on which other work ran and
+stopped them at times. The main job and the first recipes have
 [a page of their own](main_job.md).
 """
 NAMES = {
@@ -46,7 +48,7 @@ def figure_of(case: CaseRecord | None) -> str:
 
 def command(row: Row) -> str:
     """What is typed to run a row."""
-    single = not (row.grid or row.average or row.variants)
+    single = not (row.grid or row.average or row.variants or row.nested)
     return f"python -m cnnlab {'experiment=' if single else 'reproduce '}{row.name}"
 
 
@@ -60,7 +62,7 @@ def published(row: Row) -> str:
 
 
 def _state(row: Row, record: Record | None) -> str:
-    if row.instead:
+    if row.instead and record is None:
         return "not run"
     return "not run yet" if record is None or not record.cases else verdict(row, record)
 
@@ -117,9 +119,10 @@ def _anchor(name: str) -> str:
 
 
 def _section(row: Row, record: Record | None, pictures: Path) -> list[str]:
-    lines = [] if row.instead else [f"    {command(row)}", ""]
-    if row.instead:
-        lines += [f"Not run: {row.instead}.", ""]
+    if row.instead and record is None:
+        lines = [f"Not run: {row.instead}.", ""]
+    else:
+        lines = [f"    {command(row)}", ""]
     if record is not None:
         lines += [*_facts(row, record), "", *_cases(row, record)]
     if row.note:
@@ -140,6 +143,9 @@ def _facts(row: Row, record: Record) -> list[str]:
         trained = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
         facts.append(f"{case.parameters:,} parameters, {trained} epochs, {record.device}")
         facts.append("test loss " + _mean(case.losses))
+        if case.chosen:
+            times = sorted(case.chosen.items(), key=lambda one: -one[1])
+            facts.append("chosen by validation: " + "; ".join(f"{name} ({n} times)" for name, n in times))
     return ["; ".join(facts) + "."]
 
 
@@ -178,7 +184,8 @@ def with_head(text: str, row: Row, record: Record) -> str:
         '# Ours: test accuracy 0.5000 (1)\nseed: 0\n'
     """
     case = record.main(row)
-    if case is None or not case.values or case.partial or case.failure:
+    if case is None or not case.values or case.too_short or case.failure:
         return text
     ours, name = figure_of(case), NAMES.get(row.metric, row.metric)
-    return re.sub(r"^# Ours: .*$", f"# Ours: {name} {ours}", text, count=1, flags=re.MULTILINE)
+    epochs = f", {max(case.epochs):.0f} epochs alone" if case.partial else ""
+    return re.sub(r"^# Ours: .*$", f"# Ours: {name} {ours}{epochs}", text, count=1, flags=re.MULTILINE)

@@ -13,7 +13,8 @@ from cnnlab.study.rows import Row
 
 SEEDS_FOR_A_VERDICT = 3
 LARGEST_ALLOWANCE = 0.01
-Verdict = Literal["met", "below", "partial", "too few runs", "shown", "failed", "reached"]
+Shortened = Literal["partial", "too short"]
+Verdict = Literal["met", "below", "above", "too few runs", "shown", "failed", "reached"] | Shortened
 
 
 @dataclass
@@ -44,7 +45,9 @@ class CaseRecord:
         epochs: number of epochs trained.
         minutes: of each repetition.
         parameters: of the network.
-        partial: whether it was run with other numbers of epochs than the experiment says.
+        partial: whether it was run with other numbers of epochs or batches than the experiment says.
+        too_short: whether these were fewer than a quarter of the epochs, or some batches of each.
+        chosen: of a nested choice, how often each setting was taken.
         failure: the sentence that a run ended with.
         curves: of the repetitions; None where none are kept.
     """
@@ -58,13 +61,15 @@ class CaseRecord:
     minutes: list[float] = field(default_factory=list)
     parameters: int = 0
     partial: bool = False
+    too_short: bool = False
+    chosen: dict[str, int] = field(default_factory=dict)
     failure: str = ""
     curves: Curves | None = None
 
     @property
     def is_whole(self) -> bool:
         """Whether all repetitions came to the end of the whole training."""
-        return bool(self.values) and not self.partial and not self.failure
+        return bool(self.values) and not (self.partial or self.too_short or self.failure)
 
     @property
     def mean(self) -> float:
@@ -138,7 +143,8 @@ def verdict(row: Row, record: Record) -> Verdict:
     """Say whether a row's published figure was met, or its goal reached.
 
     Met it is where the mean is at or above the published figure less twice our standard deviation, but at
-    most 0.01 less, in three repetitions or more of the whole training.
+    most 0.01 less, in three repetitions or more of the whole training; where the row says so, it may not be
+    above it by more than that either.
 
     Examples:
         >>> row = Row(name="r", published=0.95)
@@ -155,14 +161,23 @@ def verdict(row: Row, record: Record) -> Verdict:
     if aim is None:
         if not any(found.values for found in record.cases.values()):
             return "failed"
-        return "partial" if case is not None and case.partial else "shown"
+        return _shortened(case) or "shown"
     if case is None or case.failure or not case.values:
         return "failed"
-    if case.partial:
-        return "partial"
+    if shortened := _shortened(case):
+        return shortened
     if len(case.values) < SEEDS_FOR_A_VERDICT:
         return "too few runs"
     if row.goal is not None:
         reached = case.mean <= row.goal if row.less_is_better else case.mean >= row.goal
         return "reached" if reached else "below"
-    return "met" if case.mean >= aim - min(2 * case.sd, LARGEST_ALLOWANCE) else "below"
+    allowance = min(2 * case.sd, LARGEST_ALLOWANCE)
+    if row.both_ways and case.mean > aim + allowance:
+        return "above"
+    return "met" if case.mean >= aim - allowance else "below"
+
+
+def _shortened(case: CaseRecord | None) -> Shortened | None:
+    if case is None or not (case.partial or case.too_short):
+        return None
+    return "too short" if case.too_short else "partial"

@@ -4,7 +4,8 @@ import json
 import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from cnnlab.config.compose import compose
 from cnnlab.config.resolvers import folder_name
 from cnnlab.errors import TrainingError, UserError
 from cnnlab.study.record import CaseRecord, Curves, Record
-from cnnlab.study.rows import Case, Row
+from cnnlab.study.rows import Case, Row, short_name
 from cnnlab.training.folder import RunFolder
 
 # What may be set for all rows at once: where things lie and what they run on, and fewer epochs.
@@ -22,6 +23,13 @@ FOR_ALL = (
     *("data.root", "data.store", "data.verify", "data.memory", "logger"),
     *("trainer", "trainer.accelerator", "trainer.precision", "trainer.max_epochs"),
 )
+
+# What a choice of the Trainer may shorten beside the number of epochs.
+CUT = (
+    *("max_steps", "max_time", "fast_dev_run", "overfit_batches"),
+    *("limit_train_batches", "limit_val_batches", "limit_test_batches"),
+)
+LEAST_SHARE = 0.25  # of a row's epochs that say something about it
 
 MOST_POINTS = 60
 
@@ -37,6 +45,7 @@ class Found:
     chosen_by: float | None
     result: Mapping[str, Any]
     history: Mapping[str, list[float]]
+    chosen: str = ""
 
 
 @dataclass
@@ -92,18 +101,25 @@ class Reproduction:
             wanted = row.repetitions(case, self.repetitions)
             first = row.jobs(case, 0)[0]
             asked = self.config(first)
-            settings = self.fingerprint(asked)
+            settings = self._settings(row, case, first)
             old = record.cases.get(case.name)
             if not self.again and old and old.settings == settings and len(old.values) >= wanted:
                 continue
             new = self._case(row, case, wanted, settings, record)
-            new.partial = asked.trainer.max_epochs != compose(first).trainer.max_epochs
-            if old is None or new.is_whole or not old.is_whole:
+            new.partial, new.too_short = shortened(asked, compose(first))
+            if row.instead and new.failure:
+                record.cases[case.name] = new  # its sentence stands on the page already
+            elif old is None or new.is_whole or not old.is_whole:
                 record.cases[case.name] = new
                 record.write(path)
             else:
                 self.tell(f"{row.name} {case.name}: the record of the whole training is kept.")
         return record
+
+    def _settings(self, row: Row, case: Case, job: Sequence[str]) -> str:
+        """Digest of all that a case's runs are composed of."""
+        digests = [self.fingerprint(self.config([*job, *each])) for each in row.candidates(case)]
+        return digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()[:16]
 
     def config(self, job: Sequence[str]) -> DictConfig:
         """Compose one run."""
@@ -121,7 +137,7 @@ class Reproduction:
         histories: list[Mapping[str, list[float]]] = []
         for repetition in range(wanted):
             try:
-                found = [self._run(row, case, job) for job in self._numbered(row, case, repetition)]
+                found = [self._best(row, case, job) for job in self._numbered(row, case, repetition)]
             except (UserError, TrainingError) as error:
                 done.failure = self._without_places(str(error))
                 self.tell(f"{row.name} {case.name}: {error}")
@@ -129,6 +145,8 @@ class Reproduction:
             results = [one.result for one in found]
             histories += [one.history for one in found]
             done.values.append(statistics.fmean(one.value for one in found))
+            for name in (one.chosen for one in found if one.chosen):
+                done.chosen[name] = done.chosen.get(name, 0) + 1
             done.chosen_by += [one.chosen_by for one in found if one.chosen_by is not None]
             done.losses.append(statistics.fmean(_number(result["test"]["loss"]) for result in results))
             done.epochs.append(statistics.fmean(result["epochs"] for result in results))
@@ -155,6 +173,18 @@ class Reproduction:
             folder = place / f"seed_{repetition}"
             yield job, folder / str(number) if len(jobs) > 1 else folder
 
+    def _best(self, row: Row, case: Case, numbered: tuple[list[str], Path]) -> Found:
+        """Train once, or of a nested choice each setting, and take the one of the least validation loss."""
+        candidates = row.candidates(case)
+        if len(candidates) == 1:
+            return self._run(row, case, numbered)
+        job, folder = numbered
+        tried = [
+            replace(self._run(row, case, ([*job, *each], folder / folder_name(",".join(each)))), chosen=name)
+            for name, each in ((short_name(each), each) for each in candidates)
+        ]
+        return min(tried, key=lambda one: measured("val/loss", one.result, folder))
+
     def _run(self, row: Row, case: Case, numbered: tuple[list[str], Path]) -> Found:
         """Train once, or read what an earlier training of the same config left."""
         job, folder = numbered
@@ -170,6 +200,13 @@ class Reproduction:
         self.tell(f"{row.name} {said}: {row.metric} {value:.4f}, {result['seconds'] / 60:.1f} min")
         chosen_by = measured(row.choose, result, folder) if row.choose else None
         return Found(value, chosen_by, result, history(folder))
+
+
+def shortened(asked: DictConfig, whole: DictConfig) -> tuple[bool, bool]:
+    """Say whether a training is not as long as the experiment says, and whether it is too short to tell."""
+    cut = any(asked.trainer.get(key) != whole.trainer.get(key) for key in CUT)
+    epochs, wanted = asked.trainer.max_epochs, whole.trainer.max_epochs
+    return cut or epochs != wanted, cut or 0 <= epochs < LEAST_SHARE * wanted
 
 
 def _has(cfg: DictConfig, key: str) -> bool:

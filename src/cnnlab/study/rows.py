@@ -46,10 +46,14 @@ class Row(BaseModel):
         grid: a sweep whose points are compared in place of a single setting: in the file ``true`` for what
             its experiment varies under ``-m``.
         choose: what the best point of the grid is chosen by.
+        nested: a sweep of which each run of the row as it is takes the best by its own validation loss, so
+            that each fold chooses for itself.
+        both_ways: whether a figure above the published one is as far off as one below it.
         variants: further settings that the source tries or asks for.
         variant_repeats: repetitions of these; None is those of the row.
         note: why ours is what it is.
-        instead: what is done instead of training, for a row that is not a training or cannot be run.
+        instead: what is done instead of training, for a row that is not a training, or whose data or weights
+            could not be had.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,6 +70,8 @@ class Row(BaseModel):
     average: str | None = None
     grid: tuple[str, ...] = ()
     choose: str | None = None
+    nested: tuple[str, ...] = ()
+    both_ways: bool = False
     variants: dict[str, tuple[str, ...]] = {}
     variant_repeats: int | None = None
     note: str = ""
@@ -86,6 +92,10 @@ class Row(BaseModel):
         if self.grid:
             return [Case(short_name(point), tuple(point)) for point in expand(self.grid)]
         return [Case("")] + [Case(name, overrides) for name, overrides in self.variants.items()]
+
+    def candidates(self, case: Case) -> list[list[str]]:
+        """Settings that each run of a case chooses from: of the row as it is those of the nested choice."""
+        return expand(self.nested) if self.nested and not case.name else [[]]
 
     def repetitions(self, case: Case, asked: int) -> int:
         """How often a case is run."""
