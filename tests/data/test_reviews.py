@@ -233,6 +233,22 @@ def test_bad_bytes_and_empty_reviews_are_counted_and_kept(tmp_path: Path) -> Non
     assert {"caf\ufffd", "amélie", "don't"} <= set(encoded.vocabulary)
 
 
+def test_files_from_windows_lose_no_word() -> None:
+    plain = ReviewTexts((b"a good\nfilm", b"bad"), np.array([1, 0]))
+    windows = ReviewTexts((b"\xef\xbb\xbfa good\r\nfilm", b"bad\r\n"), np.array([1, 0]))
+    found = [encode_reviews({"train": texts}) for texts in (plain, windows)]
+    assert found[0].vocabulary == found[1].vocabulary
+    assert np.array_equal(*(one.splits["train"].ids for one in found))
+    assert found[1].splits["train"].bad_bytes == 0
+
+
+def test_another_encoding_shows_as_bad_bytes() -> None:
+    texts = ReviewTexts(("good film".encode("utf-16-le"), b"bad"), np.array([1, 0]))
+    encoded = encode_reviews({"train": texts})
+    assert encoded.splits["train"].bad_bytes == len("good film")
+    assert not any("\0" in word for word in encoded.vocabulary)
+
+
 def test_a_replacement_character_of_the_author_is_no_bad_byte() -> None:
     text = "\ufffd".encode() + b"\xc3\xa9\xc3"
     encoded = encode_reviews({"train": ReviewTexts((text,), np.zeros(1, np.int64))})

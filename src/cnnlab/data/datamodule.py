@@ -110,6 +110,11 @@ class DataModule(pl.LightningDataModule):
         """Files that could not be read and were left out."""
         return ()
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a figure measured on this data should be read with, in half sentences."""
+        return ()
+
     @abstractmethod
     def contents(self) -> dict[str, Content]:
         """Classes and digests of each stored split, by its name; called once, in :meth:`setup`."""
@@ -229,6 +234,14 @@ class DataModule(pl.LightningDataModule):
             name: int(np.isin(other, train).sum())
             for name, other in zip(("validation", "test"), others, strict=True)
         }
+
+    def untrained_classes(self) -> tuple[str, ...]:
+        """Names of the classes that validation or test hold, and the training part does not."""
+        if self.spec.target != "classes" or not self.spec.class_names:
+            return ()
+        train, *others = [self._contents[p.stored].labels[p.rows] for p in self.splits.parts()]
+        unknown = np.setdiff1d(np.concatenate(others), train)
+        return tuple(self.spec.class_names[number] for number in unknown)
 
     def counts(self) -> dict[str, int]:
         """Samples in train, validation and test."""

@@ -201,7 +201,7 @@ def _text(path: Path) -> str:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
     if len(content) > LARGEST_TEXT or b"\0" in content:
         raise UserError(f"{path}: not a text of at most {LARGEST_TEXT >> 20} MB.")
-    return content.decode(errors="replace")
+    return content.decode("utf-8-sig", errors="replace")
 
 
 def _rows(form: InputFormat, path: Path) -> FileInputs:

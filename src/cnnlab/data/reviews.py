@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+from codecs import BOM_UTF8
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ _LARGEST = 2**20  # bytes; the longest of the release has 14 thousand, a damaged
 _FILE = re.compile(r"([0-9]{1,9})_[0-9]{1,9}\.txt")  # the review's number and its stars
 _MEMBER = re.compile(rf"(?:\./)?{_FOLDER}/(train|test)/(neg|pos)/({_FILE.pattern})")
 _LINE_BREAK = re.compile(r"<br\s*/?>")
-_PUNCTUATION = str.maketrans(dict.fromkeys('!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n', " "))
+_PUNCTUATION = str.maketrans(dict.fromkeys('!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r\0', " "))
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +56,7 @@ class ReviewSplit:
             behind these its n-grams.
         offsets: int64 ``(n + 1,)``; review ``i`` is ``ids[offsets[i]:offsets[i + 1]]``.
         labels: int64 ``(n,)``, an index into ``REVIEW_CLASSES``.
-        bad_bytes: bytes that are no UTF-8; replacement characters stand for them.
+        bad_bytes: bytes that are no UTF-8, for which replacement characters stand, and NULs.
         empty: reviews without a word; they are kept.
         unknown_words: words that are not in the vocabulary, each as often as it stands there.
     """
@@ -124,7 +125,8 @@ def tokenize(text: str) -> list[str]:
     r"""Return the words of a review, as Keras's ``text_to_word_sequence`` would without line breaks.
 
     Letters become small, ``<br />`` and each of ``!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~``, tab and newline
-    become a space, and words are what stands between spaces: apostrophes remain.
+    become a space, and words are what stands between spaces: apostrophes remain. So do carriage returns and
+    NULs, which Keras leaves within words.
 
     Examples:
         >>> tokenize("Don't miss it!<br /><br />10/10 -- GREAT")
@@ -222,9 +224,11 @@ def _number_and_name(file: str) -> tuple[int, str]:
 
 
 def _number_words(texts: Sequence[bytes], numbers: Mapping[str, int]) -> tuple[Numbered, int]:
-    """Return the number of each word, and how many bytes were no UTF-8."""
+    """Return the number of each word, and how many bytes were no UTF-8 or NULs."""
     pieces, bad_bytes = [np.empty(0, np.int32)], 0
     for text in texts:
+        text = text.removeprefix(BOM_UTF8)
+        bad_bytes += text.count(0)
         try:
             decoded = text.decode()
         except UnicodeDecodeError:

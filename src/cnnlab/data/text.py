@@ -137,6 +137,13 @@ class IMDB(StoredDataModule):
         )
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """The vocabulary is that of the stored train split, whatever is cut from it."""
+        if self.folds is None:
+            return ()
+        return ("the vocabulary counts the words of all folds, also of the one that is tested",)
+
+    @property
     def stored_options(self) -> dict[str, Option]:
         """The size of the vocabulary: both views are made from the same ids."""
         # The stores of single words are older than the option.

@@ -8,6 +8,7 @@ from pytorch_lightning.callbacks import Timer
 
 from cnnlab.data.datamodule import DataModule
 
+SHOWN_CLASSES = 5
 EXACT = ("32-true", "64-true")
 
 
@@ -52,6 +53,10 @@ def _of_the_data(data: DataModule) -> Iterator[str]:
     for part, shared in data.shared_with_train().items():
         if shared:
             yield f"{shared} of the samples of {part} stand in train too"
+    if unknown := data.untrained_classes():
+        more = f" and {len(unknown) - SHOWN_CLASSES} others" if len(unknown) > SHOWN_CLASSES else ""
+        yield f"no training sample is of {', '.join(unknown[:SHOWN_CLASSES])}{more}"
+    yield from data.remarks
     if data.skipped:
         yield f"{len(data.skipped)} unreadable files were left out"
     if getattr(data, "verify", True) is False:
