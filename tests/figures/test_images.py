@@ -78,6 +78,20 @@ def test_what_is_no_batch_of_images_is_told(images: np.ndarray) -> None:
         image_grid(images)
 
 
+@pytest.mark.parametrize("count", [1, 4, 8])
+def test_a_heading_is_whole_and_within_the_page_however_few_images_there_are(count: int) -> None:
+    title = "Surest mistakes, true → said. Test of ConvNet on digits, seed 0"
+    figure = image_grid(random_images(count, 8, 8, 1), ["x"] * count, title=title)
+    axes = figure.axes[0]
+    heading = axes.texts[-1]
+    assert heading.get_text().replace("\n", " ") == title
+    box = heading.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= axes.bbox.width
+    assert box.y1 <= axes.bbox.height
+    assert box.y0 > axes.texts[0].get_window_extent().y1
+
+
 def test_titles_and_columns_that_do_not_match_are_told() -> None:
     with pytest.raises(ValueError, match="1 titles for 2 images"):
         image_grid(random_images(2, 4, 4, 3), ["cat"])

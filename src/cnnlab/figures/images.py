@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cnnlab.figures.style import DPI, DRAWING, TEXT_SIZE, fitted
+from cnnlab.figures.style import DPI, DRAWING, TEXT_SIZE, fitted, wrapped
 
 CELL = 128  # pixels of the page that an image's longer side gets, about
 LARGEST_CELL = 256
@@ -18,6 +18,7 @@ LINE_HEIGHT = 24  # pixels of each further line of a title
 TITLE_FONT = 8.0  # points
 NAME_WIDTH = 90  # pixels, of the names of rows
 HEADING_HEIGHT = 36  # pixels
+HEADING_LINE = 30  # pixels of each further line of a heading
 NARROWEST = 680  # pixels of a page with sentences
 
 
@@ -49,11 +50,11 @@ def image_grid(
     height, width = _cell(images)
     columns = min(columns, number)
     further = max((text.count("\n") for text in titles), default=0) if titles is not None else 0
-    top_edge = HEADING_HEIGHT if title else 0
+    page = columns * (width + GAP) + GAP
+    title = wrapped(title, page - 2 * GAP, TEXT_SIZE)
+    top_edge = _heading_height(title) if title else 0
     head = GAP + (TITLE_HEIGHT + further * LINE_HEIGHT if titles is not None else 0)
-    figure = _page(
-        columns * (width + GAP) + GAP, top_edge + math.ceil(number / columns) * (head + height) + GAP
-    )
+    figure = _page(page, top_edge + math.ceil(number / columns) * (head + height) + GAP)
     axes = figure.axes[0]
     for index, image in enumerate(images):
         row, column = divmod(index, columns)
@@ -64,7 +65,7 @@ def image_grid(
             middle = left + width / 2
             axes.text(middle, top - 6, text, ha="center", fontsize=TITLE_FONT, parse_math=False)
     if title:
-        _head(axes, title, HEADING_HEIGHT)
+        _head(axes, title, top_edge)
     return _fitted(figure)
 
 
@@ -91,8 +92,10 @@ def image_rows(rows: Mapping[str, NDArray[np.uint8]], *, title: str = "") -> Fig
         raise ValueError(f"rows of images are of one shape; these are of {sorted(shapes)}")
     first = next(iter(rows.values()))
     height, width = _cell(first)
-    head = HEADING_HEIGHT if title else GAP
-    figure = _page(NAME_WIDTH + len(first) * (width + GAP), head + len(rows) * (height + GAP))
+    page = NAME_WIDTH + len(first) * (width + GAP)
+    title = wrapped(title, page - 2 * GAP, TEXT_SIZE)
+    head = _heading_height(title) if title else GAP
+    figure = _page(page, head + len(rows) * (height + GAP))
     axes = figure.axes[0]
     for row, (name, images) in enumerate(rows.items()):
         top = head + row * (height + GAP)
@@ -175,9 +178,13 @@ def picture(image: NDArray[np.uint8], *, title: str = "") -> Figure:
     return _fitted(figure)
 
 
+def _heading_height(title: str) -> int:
+    return HEADING_HEIGHT + title.count("\n") * HEADING_LINE
+
+
 def _head(axes: Axes, title: str, height: int) -> None:
     """Write a title into the topmost ``height`` pixels of the page."""
-    text = fitted(title, axes.bbox.width - 2 * GAP, TEXT_SIZE)
+    text = "\n".join(fitted(line, axes.bbox.width - 2 * GAP, TEXT_SIZE) for line in title.split("\n"))
     middle = axes.bbox.width / 2
     axes.text(middle, height / 2, text, ha="center", va="center", fontsize=TEXT_SIZE, parse_math=False)
 

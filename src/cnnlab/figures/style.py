@@ -128,6 +128,23 @@ def fitted(text: str, room: float, size: float) -> str:
     return shown
 
 
+def wrapped(text: str, room: float, size: float) -> str:
+    r"""Return ``text`` in lines that are at most ``room`` pixels wide; a word that is wider is cut.
+
+    Examples:
+        >>> wrapped("a dog and an aquarium_fish", 60, 8.0)
+        'a dog\nand an\naqua…'
+    """
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and text_width(longer, size) > room:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return "\n".join(fitted(line, room, size) for line in lines)
+
+
 def readable_on(luminance: float) -> str:
     """Colour of a text that stands in a cell of this luminance, 0 to 1.
 
