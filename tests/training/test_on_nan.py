@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from cnnlab.config.compose import compose
-from cnnlab.errors import TrainingError, UserError
-from cnnlab.training.evaluation import evaluate
+from cnnlab.errors import TrainingError
 from cnnlab.training.folder import RunFolder
 from cnnlab.training.on_nan import last_good
 from cnnlab.training.run import build, run
@@ -71,44 +70,6 @@ def test_missing_values_are_named_as_the_reason(tmp_path):
     overrides = ["data=pima", "data.missing=[insulin]", "model=mlp", "trainer=cpu", "logger=none"]
     with pytest.raises(TrainingError, match="missing values, which model"):
         run(compose(overrides), tmp_path / "run")
-
-
-@pytest.fixture
-def whole(tmp_path):
-    """Overrides for a table of 100 rows without gaps, and a way to make one in a part of it."""
-    path = tmp_path / "whole.csv"
-    lines = ["a,b,y", *(f"{i},{i % 7},{'yes' if i % 3 else 'no'}" for i in range(100))]
-    path.write_text("\n".join(lines))
-    overrides = [*TABLE, f"data.path={path}", "trainer.max_epochs=1"]
-    data, _ = build(compose(overrides))
-    data.setup()
-
-    def spoil(part):
-        lines[1 + int(getattr(data.splits, part).rows[0])] = ",0,no"
-        path.write_text("\n".join(lines))
-
-    return overrides, spoil
-
-
-@pytest.mark.parametrize(("part", "name"), [("val", "validation"), ("test", "test")])
-def test_gaps_that_only_the_evaluation_has_are_refused_before_the_training(whole, tmp_path, part, name):
-    overrides, spoil = whole
-    spoil(part)
-    refused = rf"data=csv: 1 of the \d+ {name} rows hold missing values, which model"
-    with pytest.raises(UserError, match=refused):
-        run(compose(overrides), tmp_path / "run")
-    assert not (tmp_path / "run" / "checkpoints").exists()
-    filled = run(compose([*overrides, "model.preprocess=[impute,featurewise_std]"]), tmp_path / "filled")
-    assert filled.status == "finished"
-
-
-def test_outputs_of_a_test_that_are_no_numbers_are_not_measured(whole, tmp_path):
-    overrides, spoil = whole
-    run(compose(overrides), tmp_path / "run")
-    assert evaluate(tmp_path / "run").metrics
-    spoil("test")
-    with pytest.raises(UserError, match="of 1 of the 20 tested samples are no numbers: its samples"):
-        evaluate(tmp_path / "run")
 
 
 def test_the_last_checkpoint_before_the_ruin_is_kept_and_named(tmp_path):

@@ -16,9 +16,9 @@ from cnnlab.data.input_format import InputFormat
 from cnnlab.errors import UserError
 from cnnlab.models.module import NetworkModule
 from cnnlab.training.checkpoint_files import read_weights
+from cnnlab.training.finite import no_numbers
 from cnnlab.training.folder import RunFolder
 from cnnlab.training.interruptions import explained
-from cnnlab.training.on_nan import no_numbers
 from cnnlab.training.process import without_idle_warnings
 from cnnlab.training.restored import network_of
 from cnnlab.training.trainer import build_trainer

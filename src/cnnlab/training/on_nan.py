@@ -14,10 +14,10 @@ from torch.optim import Optimizer
 
 from cnnlab.data.batches import Batches
 from cnnlab.data.datamodule import DataModule
-from cnnlab.data.splits import Part
 from cnnlab.errors import TrainingError, UserError
 from cnnlab.models.module import NetworkModule
 from cnnlab.training.checkpoint_files import read_checkpoint
+from cnnlab.training.finite import holds_nan
 from cnnlab.training.folder import RunFolder
 
 OnNaN = Literal["stop", "skip"]
@@ -225,7 +225,6 @@ class SkipOnNaN(Callback):
         require_finite_validation(trainer, self.folder)
 
 
-FILLED_IN = "missing values, which model.preprocess=[impute,featurewise_std] fills in"
 ADVICE = "a lower optimizer.lr, or trainer.gradient_clip_val=1, may help"
 
 
@@ -258,54 +257,6 @@ def kept(checkpoint: Path | None) -> str:
     if checkpoint is None:
         return "there is no good checkpoint yet"
     return f"the last good checkpoint is {checkpoint}"
-
-
-def holds_nan(loader: Batches, rows: Tensor) -> str:
-    """Say where some samples themselves hold what is no number; empty where they do not."""
-    first, _ = loader.samples.batch(rows[:1].to(loader.samples.device), torch.Generator())
-    if not first.is_floating_point():
-        return ""
-    inputs, targets = loader.samples.batch(rows.to(loader.samples.device), torch.Generator())
-    if not bool(inputs.isfinite().all()):
-        return f"its samples hold {FILLED_IN}"
-    if targets.is_floating_point() and not bool(targets.isfinite().all()):
-        return "its targets hold missing values"
-    return ""
-
-
-def gaps_in_evaluation(data: DataModule) -> str:
-    """Say which part of a table has missing values where the training part has none; empty where none does.
-
-    Gaps of the training part stop its first step.
-
-    Args:
-        data: set up.
-    """
-    if data.spec.kind != "tabular" or _gaps(data, data.splits.train):
-        return ""
-    for name, part in (("validation", data.splits.val), ("test", data.splits.test)):
-        if count := _gaps(data, part):
-            return f"{count} of the {len(part.rows)} {name} rows hold {FILLED_IN}"
-    return ""
-
-
-def _gaps(data: DataModule, part: Part) -> int:
-    inputs, _ = data.samples(part.stored).batch(torch.from_numpy(part.rows), torch.Generator())
-    return int(inputs.isnan().any(1).sum())
-
-
-def no_numbers(outputs: Tensor, loader: Batches) -> str:
-    """Say that outputs of a test are no numbers, and why; empty where all are numbers.
-
-    Args:
-        outputs: ``(n, k)`` of the samples that the loader gave.
-        loader: of the tested part.
-    """
-    bad = int((~outputs.flatten(1).isfinite()).any(1).sum())
-    if not bad:
-        return ""
-    why = holds_nan(loader, loader.rows) or "though validation's were numbers"
-    return f"the network's outputs of {bad} of the {len(outputs)} tested samples are no numbers: {why}"
 
 
 def last_good(folder: Path) -> Path | None:

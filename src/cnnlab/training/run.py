@@ -26,11 +26,11 @@ from cnnlab.training.caveats import caveats, of_the_end
 from cnnlab.training.checkpoints import load_weights
 from cnnlab.training.features import served
 from cnnlab.training.fingerprints import weights_fingerprint
+from cnnlab.training.finite import no_numbers, require_filled
 from cnnlab.training.first_state import FirstState
 from cnnlab.training.folder import METRICS, PREDICTIONS, RESULT, TENSORBOARD, RunFolder
 from cnnlab.training.interruptions import INTERRUPTED, NAMES, Interruption, explained
 from cnnlab.training.loggers import EpochRecords, TensorBoard, finish, told_settings
-from cnnlab.training.on_nan import gaps_in_evaluation, no_numbers
 from cnnlab.training.pictures import Outcome, first_batch, title_of
 from cnnlab.training.process import settled, without_idle_warnings
 from cnnlab.training.result import Result, config_fingerprint, git_state, versions, write_predictions
@@ -196,8 +196,7 @@ class Run:
         self.result.caveats = caveats(
             self.trainer, self.data, self.cfg.trainer.get("deterministic"), self.result.git
         )
-        if self.model.preprocess.impute is None and (why := gaps_in_evaluation(self.data)):
-            raise UserError(f"data={self.data.spec.name}: {why}.")
+        require_filled(self.data, self.model)
         if self.start is not None:
             self._go_on(self.start)
         rank_zero_only(RunFolder(self.folder).write_input_format)(self.data.input_format)
