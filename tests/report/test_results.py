@@ -82,6 +82,14 @@ def test_a_curve_row_is_drawn_as_error_beside_its_variants():
     assert [line.get_label() for line in variants.lines] == ["the row itself", "wide"]
 
 
+def test_a_grid_without_a_choice_has_no_figure_of_its_own(tmp_path):
+    row = Row(name="met", grid=("a=1,2",))
+    cases = {f"a={n}": CaseRecord([f"a={n}"], values=[0.5], epochs=[5]) for n in "12"}
+    text = page([row], {"met": Record("met", "test/accuracy", cases, device="cpu")}, pictures=tmp_path)
+    assert "Test accuracy of 2 settings; cpu." in text
+    assert "| a=2 | 0.5000 (1) | 5 |" in text
+
+
 def test_a_grid_is_drawn_by_its_number():
     row = Row(name="sweep", grid=("model=a,b", "model.kernel_size=2,10"))
     cases = {

@@ -54,6 +54,15 @@ def test_a_row_without_a_published_figure_is_shown():
     assert verdict(Row(name="r"), record([0.5])) == "shown"
 
 
+def test_a_grid_without_a_choice_is_as_short_as_its_points():
+    row = Row(name="r", grid=("a=1,2",))
+    found = Record("r", "test/accuracy", {n: CaseRecord([], values=[0.9], partial=True) for n in "ab"})
+    assert verdict(row, found) == "partial"
+    for case in found.cases.values():
+        case.partial = False
+    assert verdict(row, found) == "shown"
+
+
 def test_the_best_point_of_a_grid_is_chosen_by_validation_only():
     row = Row(name="r", published=0.9, grid=("a=1,2",), choose="val/accuracy")
     found = Record("r", "test/accuracy")

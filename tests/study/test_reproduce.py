@@ -64,6 +64,18 @@ def test_more_repetitions_run_those_that_are_missing(reproduction):
     assert second.cases[""].values[:1] == first.cases[""].values
 
 
+def test_a_variant_that_is_given_up_leaves_the_record(reproduction, tmp_path):
+    l2 = {name: (f"model.l2={number}",) for number, name in enumerate("abc", 1)}
+    first = reproduction(repetitions=1).go(
+        BOSTON.model_copy(update={"variants": {"a": l2["a"], "b": l2["b"]}})
+    )
+    second = reproduction(repetitions=1).go(BOSTON.model_copy(update={"variants": {"b": l2["b"]}}))
+    assert list(first.cases) == ["", "a", "b"]
+    assert list(second.cases) == ["", "b"]
+    assert second.cases["b"] == first.cases["b"]
+    assert Record.read(tmp_path / "records" / "boston_linear.json") == second
+
+
 def test_a_changed_setting_is_run_anew(reproduction):
     reproduction(repetitions=1).go(BOSTON)
     overrides = [*SHORT[1:], "trainer.max_epochs=1"]

@@ -135,13 +135,17 @@ def _section(row: Row, record: Record | None, pictures: Path) -> list[str]:
 
 def _facts(row: Row, record: Record) -> list[str]:
     case = record.main(row)
-    facts = [f"{NAMES.get(row.metric, row.metric)}: ours {figure_of(case)}"]
+    name = NAMES.get(row.metric, row.metric)
+    if case is None:  # all points of a grid stand side by side
+        return [f"{name[0].upper()}{name[1:]} of {len(record.cases)} settings; {record.device}."]
+    facts = [f"{name}: ours {figure_of(case)}"]
     if aim := published(row):
         facts[0] += f", {aim}" if row.goal is not None else f", published {aim}"
-    if case is not None and case.values:
+    if case.values:
         epochs = sorted({round(epoch) for epoch in case.epochs})
         trained = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
-        facts.append(f"{case.parameters:,} parameters, {trained} epochs, {record.device}")
+        size = "" if case.chosen else f"{case.parameters:,} parameters, "
+        facts.append(f"{size}{trained} epochs, {record.device}")
         facts.append("test loss " + _mean(case.losses))
         if case.chosen:
             times = sorted(case.chosen.items(), key=lambda one: -one[1])

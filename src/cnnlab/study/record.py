@@ -161,7 +161,8 @@ def verdict(row: Row, record: Record) -> Verdict:
     if aim is None:
         if not any(found.values for found in record.cases.values()):
             return "failed"
-        return _shortened(case) or "shown"
+        alike = [case] if case is not None else list(record.cases.values())
+        return next((found for found in map(_shortened, alike) if found), "shown")
     if case is None or case.failure or not case.values:
         return "failed"
     if shortened := _shortened(case):
@@ -177,7 +178,7 @@ def verdict(row: Row, record: Record) -> Verdict:
     return "met" if case.mean >= aim - allowance else "below"
 
 
-def _shortened(case: CaseRecord | None) -> Shortened | None:
-    if case is None or not (case.partial or case.too_short):
+def _shortened(case: CaseRecord) -> Shortened | None:
+    if not (case.partial or case.too_short):
         return None
     return "too short" if case.too_short else "partial"

@@ -95,6 +95,11 @@ class Reproduction:
         """
         path = self.record_path(row)
         record = Record.read(path) if path.exists() else Record(row.name, row.metric)
+        # What has been renamed or given up since is no part of the row.
+        kept = {case.name: record.cases[case.name] for case in row.cases() if case.name in record.cases}
+        if kept != record.cases:
+            record.cases = kept
+            record.write(path)
         for case in row.cases():
             if case.name and not self.variants and not row.grid:
                 continue
