@@ -125,8 +125,8 @@ def tokenize(text: str) -> list[str]:
     r"""Return the words of a review, as Keras's ``text_to_word_sequence`` would without line breaks.
 
     Letters become small, ``<br />`` and each of ``!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~``, tab and newline
-    become a space, and words are what stands between spaces: apostrophes remain. So do carriage returns and
-    NULs, which Keras leaves within words.
+    become a space, and words are what stands between spaces: apostrophes remain. Carriage returns
+    and NULs, which Keras leaves within words, become spaces too.
 
     Examples:
         >>> tokenize("Don't miss it!<br /><br />10/10 -- GREAT")

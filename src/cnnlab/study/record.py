@@ -179,6 +179,6 @@ def verdict(row: Row, record: Record) -> Verdict:
 
 
 def _shortened(case: CaseRecord) -> Shortened | None:
-    if not (case.partial or case.too_short):
-        return None
-    return "too short" if case.too_short else "partial"
+    if case.too_short:
+        return "too short"
+    return "partial" if case.partial else None
