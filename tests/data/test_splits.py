@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cnnlab.data.splits import draw, split
+from cnnlab.data.splits import draw, fold_numbers, split
 from cnnlab.errors import UserError
 
 LABELS = np.repeat(np.arange(4), [400, 300, 200, 100])
@@ -92,3 +92,27 @@ def test_a_train_fraction_is_taken_after_validation():
 def test_what_cannot_be_split_is_refused_by_its_key(settings, key):
     with pytest.raises(UserError, match=key):
         split({"train": LABELS}, **{"test": 0.2, **settings})
+
+
+@pytest.mark.parametrize("stratify", [True, False])
+@pytest.mark.parametrize(("copies", "folds"), [([2], 2), ([2], 4), ([5], 5), ([1, 1, 2, 3, 7], 4)])
+def test_folds_of_equal_samples_are_as_even_as_groups_allow(copies, folds, stratify):
+    sizes = np.resize(copies, 40)
+    digests = np.repeat(np.arange(40, dtype=np.uint64), sizes)
+    labels = np.repeat(np.arange(40) % 2, sizes)
+    number = fold_numbers(labels, folds, seed=0, stratify=stratify, digests=digests)
+    counts = np.bincount(number, minlength=folds)
+    assert np.ptp(counts) <= max(copies)
+    assert all(len(np.unique(number[digests == digest])) == 1 for digest in range(40))
+    if stratify:
+        assert all(np.ptp(np.bincount(number[labels == c], minlength=folds)) <= max(copies) for c in (0, 1))
+
+
+def test_folds_of_different_samples_are_those_of_dealt_cards():
+    # So parted were the samples of recorded results.
+    labels = np.random.default_rng(1).integers(0, 3, 50)
+    order = np.random.default_rng(7).permutation(50)
+    by_class = order[np.argsort(labels[order], kind="stable")]
+    dealt = np.empty(50, dtype=np.int64)
+    dealt[by_class] = np.arange(50) % 4
+    assert fold_numbers(labels, 4, seed=7, stratify=True).tolist() == dealt.tolist()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from heapq import heapify, heapreplace
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from cnnlab.errors import UserError
 Indices = NDArray[np.int64]
 Digests = NDArray[np.uint64]
 SplitRule = Literal["official", "halve_test"]
+PartName = Literal["train", "val", "test"]
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,9 @@ def fold_numbers(
 ) -> Indices:
     """Assign each sample to one of ``folds`` parts of (nearly) equal size, int64 ``(n,)``.
 
+    Groups of equal samples come first within their class, the largest ahead, and each goes to the part with
+    fewest samples of the class: the rule of Graham 1969 for machines that share jobs.
+
     Args:
         labels: int64 class of each sample.
         folds: number of parts.
@@ -131,17 +136,25 @@ def fold_numbers(
         [2, 2, 2, 2, 2]
     """
     digests = np.arange(len(labels), dtype=np.uint64) if digests is None else digests
-    _, first, group, sizes = np.unique(digests, return_index=True, return_inverse=True, return_counts=True)
+    _, first, inverse, sizes = np.unique(digests, return_index=True, return_inverse=True, return_counts=True)
     if folds > len(first):
         raise UserError(f"data.folds={folds}: allowed is 2 to {len(first)}, the number of different samples.")
     order = np.random.default_rng(seed).permutation(len(first))
-    if stratify:
-        order = order[np.argsort(labels[first][order], kind="stable")]
-    # Dealt out like cards, class after class; a group of equal samples counts with its size.
-    before = np.cumsum(sizes[order]) - sizes[order]
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    by_class = labels[first] if stratify else np.zeros(len(first), dtype=np.int64)
+    order = order[np.argsort(by_class[order], kind="stable")]
     number = np.empty(len(first), dtype=np.int64)
-    number[order] = before % folds
-    return number[group]
+    totals = [0] * folds
+    for group in np.split(order, np.flatnonzero(np.diff(by_class[order])) + 1):
+        # Each to the part that has fewest of its class, and of those to the one with fewest of all.
+        parts = [(0, total, fold) for fold, total in enumerate(totals)]
+        heapify(parts)
+        for one, size in zip(group.tolist(), sizes[group].tolist(), strict=True):
+            of_class, total, fold = parts[0]
+            number[one] = fold
+            totals[fold] = total + size
+            heapreplace(parts, (of_class + size, total + size, fold))
+    return number[inverse]
 
 
 def cut(
