@@ -30,8 +30,8 @@ def whole(tmp_path):
     return overrides, spoil
 
 
-@pytest.mark.parametrize(("part", "name"), [("val", "validation"), ("test", "test")])
-def test_gaps_that_only_the_evaluation_has_are_refused_before_the_training(whole, tmp_path, part, name):
+@pytest.mark.parametrize(("part", "name"), [("train", "training"), ("val", "validation"), ("test", "test")])
+def test_gaps_are_refused_before_the_training(whole, tmp_path, part, name):
     overrides, spoil = whole
     spoil(part)
     refused = rf"data=csv: 1 of the \d+ {name} rows hold missing values, which model"
@@ -42,10 +42,10 @@ def test_gaps_that_only_the_evaluation_has_are_refused_before_the_training(whole
     assert filled.status == "finished"
 
 
-def test_outputs_of_a_test_that_are_no_numbers_are_not_measured(whole, tmp_path):
+def test_gaps_that_came_later_are_not_measured(whole, tmp_path):
     overrides, spoil = whole
     run(compose(overrides), tmp_path / "run")
     assert evaluate(tmp_path / "run").metrics
     spoil("test")
-    with pytest.raises(UserError, match="of 1 of the 20 tested samples are no numbers: its samples"):
+    with pytest.raises(UserError, match="1 of the 20 test rows hold missing values"):
         evaluate(tmp_path / "run")

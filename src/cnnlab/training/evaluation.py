@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -13,17 +12,17 @@ from cnnlab.config.changed import changed
 from cnnlab.config.make import make
 from cnnlab.data.datamodule import DataModule
 from cnnlab.data.input_format import InputFormat
+from cnnlab.data.splits import PartName
 from cnnlab.errors import UserError
 from cnnlab.models.module import NetworkModule
 from cnnlab.training.checkpoint_files import read_weights
-from cnnlab.training.finite import no_numbers
+from cnnlab.training.finite import no_numbers, require_filled
 from cnnlab.training.folder import RunFolder
 from cnnlab.training.interruptions import explained
 from cnnlab.training.process import without_idle_warnings
 from cnnlab.training.restored import network_of
 from cnnlab.training.trainer import build_trainer
 
-PartName = Literal["train", "val", "test"]
 FLIP = "model.test_time_flip"
 CHANGED = ("data", "trainer", FLIP)
 
@@ -88,16 +87,17 @@ def measured(cfg: DictConfig, data: DataModule, model: NetworkModule, part: Part
         part: of the data.
 
     Raises:
-        UserError: if the network answers with what are no numbers, as to missing values.
+        UserError: if the network does not fill in what is missing, or answers with what are no numbers.
     """
     cfg = copy(cfg)
     cfg.trainer = {**cfg.trainer, "devices": 1, "strategy": "auto"}
+    require_filled(data, model, [part])
     data.splits = replace(data.splits, test=getattr(data.splits, part))
     trainer = build_trainer(cfg.trainer, model.network, Path(), callbacks=[], loggers=[])
     with without_idle_warnings(), explained(trainer):
         trainer.test(model, datamodule=data, verbose=False)
     outputs = torch.cat(model.kept_outputs)
-    if why := no_numbers(outputs, data.test_dataloader()):
+    if why := no_numbers(outputs):
         raise UserError(f"data={data.spec.name}: {why}.")
     return model.objective.measure(outputs, torch.cat(model.kept_targets))
 

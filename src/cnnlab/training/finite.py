@@ -1,65 +1,53 @@
 """Missing values and outputs that are no numbers, found before they are measured."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from cnnlab.data.batches import Batches
 from cnnlab.data.datamodule import DataModule
-from cnnlab.data.splits import Part
+from cnnlab.data.splits import Part, PartName
 from cnnlab.errors import UserError
 from cnnlab.models.module import NetworkModule
 
-FILLED_IN = "missing values, which model.preprocess=[impute,featurewise_std] fills in"
+SAID = {"train": "training", "val": "validation", "test": "test"}
 
 
-def require_filled(data: DataModule, model: NetworkModule) -> None:
-    """Refuse a table whose validation or test part alone has missing values, which nothing fills in.
-
-    Those of the training part stop its first step.
+def require_filled(
+    data: DataModule, model: NetworkModule, parts: Sequence[PartName] = ("train", "val", "test")
+) -> None:
+    """Refuse a table with missing values, where the network does not fill them in.
 
     Args:
         data: set up.
-        model: that is to be trained on it.
+        model: that is to see it.
+        parts: that it is to see.
 
     Raises:
-        UserError: that counts them.
+        UserError: that counts them in the first part that has any.
     """
-    if model.preprocess.impute is not None or data.spec.kind != "tabular" or _gaps(data, data.splits.train):
+    if model.preprocess.impute is not None or data.spec.kind != "tabular":
         return
-    for name, part in (("validation", data.splits.val), ("test", data.splits.test)):
-        if count := _gaps(data, part):
-            raise UserError(
-                f"data={data.spec.name}: {count} of the {len(part.rows)} {name} rows hold {FILLED_IN}."
-            )
+    for name in parts:
+        part: Part = getattr(data.splits, name)
+        inputs, _ = data.samples(part.stored).batch(torch.from_numpy(part.rows), torch.Generator())
+        if count := int(inputs.isnan().any(1).sum()):
+            found = f"{count} of the {len(part.rows)} {SAID[name]} rows hold missing values"
+            way = "model.preprocess=[impute,featurewise_std] fills in"
+            raise UserError(f"data={data.spec.name}: {found}, which {way}.")
 
 
-def _gaps(data: DataModule, part: Part) -> int:
-    inputs, _ = data.samples(part.stored).batch(torch.from_numpy(part.rows), torch.Generator())
-    return int(inputs.isnan().any(1).sum())
-
-
-def no_numbers(outputs: Tensor, loader: Batches) -> str:
-    """Say that outputs of a test are no numbers, and why; empty where all are numbers.
+def no_numbers(outputs: Tensor) -> str:
+    """Say that outputs of a test are no numbers; empty where all are numbers.
 
     Args:
-        outputs: ``(n, k)`` of the samples that the loader gave.
-        loader: of the tested part.
+        outputs: ``(n, k)``.
+
+    Examples:
+        >>> no_numbers(torch.tensor([[0.5], [float("nan")]])), no_numbers(torch.zeros(2, 1))
+        ("the network's outputs of 1 of the 2 tested samples are no numbers", '')
     """
     bad = int((~outputs.flatten(1).isfinite()).any(1).sum())
     if not bad:
         return ""
-    why = holds_nan(loader, loader.rows) or "though validation's were numbers"
-    return f"the network's outputs of {bad} of the {len(outputs)} tested samples are no numbers: {why}"
-
-
-def holds_nan(loader: Batches, rows: Tensor) -> str:
-    """Say where some samples themselves hold what is no number; empty where they do not."""
-    first, _ = loader.samples.batch(rows[:1].to(loader.samples.device), torch.Generator())
-    if not first.is_floating_point():
-        return ""
-    inputs, targets = loader.samples.batch(rows.to(loader.samples.device), torch.Generator())
-    if not bool(inputs.isfinite().all()):
-        return f"its samples hold {FILLED_IN}"
-    if targets.is_floating_point() and not bool(targets.isfinite().all()):
-        return "its targets hold missing values"
-    return ""
+    return f"the network's outputs of {bad} of the {len(outputs)} tested samples are no numbers"

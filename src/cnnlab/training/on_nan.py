@@ -17,7 +17,6 @@ from cnnlab.data.datamodule import DataModule
 from cnnlab.errors import TrainingError, UserError
 from cnnlab.models.module import NetworkModule
 from cnnlab.training.checkpoint_files import read_checkpoint
-from cnnlab.training.finite import holds_nan
 from cnnlab.training.folder import RunFolder
 
 OnNaN = Literal["stop", "skip"]
@@ -105,7 +104,7 @@ class StopOnNaN(Callback):
         )
         return TrainingError(
             f"the training loss is {loss} at step {bad.step} (batch {bad.batch} of epoch {bad.epoch}, "
-            f"{some(bad.rows, bad.samples)} of {bad.stored}): {holds_nan(loader, rows) or ADVICE}; "
+            f"{some(bad.rows, bad.samples)} of {bad.stored}): {ADVICE}; "
             f"{kept(good)}.",
             asdict(bad),
         )
@@ -242,12 +241,11 @@ def require_finite_validation(trainer: pl.Trainer, folder: Path) -> None:
     loss = float(trainer.callback_metrics.get("val/loss", 0.0))
     if math.isfinite(loss):
         return
-    loaders = cast(list[Batches], trainer.val_dataloaders)
-    why = holds_nan(loaders[0], loaders[0].rows) or f"though the training's was a number: {ADVICE}"
     good = last_good(folder)
     step, epoch = trainer.global_step, trainer.current_epoch + 1
     raise TrainingError(
-        f"the validation loss is {loss} behind step {step} (epoch {epoch}), {why}; {kept(good)}.",
+        f"the validation loss is {loss} behind step {step} (epoch {epoch}), "
+        f"though the training's was a number: {ADVICE}; {kept(good)}.",
         {"loss": str(loss), "step": step, "epoch": epoch, "checkpoint": good and str(good)},
     )
 
