@@ -68,7 +68,7 @@ def test_a_type_keeps_only_what_yaml_can_write():
         (Annotated[int, Field(ge=1)] | None, "a whole number (at least 1) or null"),
         (Annotated[float, Field(gt=0, le=1)], "a number (above 0 and at most 1)"),
         (Annotated[float, Field(ge=0, lt=1)], "a number (at least 0 and below 1)"),
-        (dict[str, int], "a mapping"),
+        (dict[str, int], "a mapping (each a whole number)"),
     ],
 )
 def test_a_type_in_words(hint, words):

@@ -137,7 +137,6 @@ def test_target_by_name_or_position(path: Path, target: str | int, name: str) ->
         (["1.0", "2.0", "1.0", "2.0"], ("1.0", "2.0")),
         (["2", "10", "2", "10"], ("2", "10")),
         (["yes", "no", "no", "perhaps"], ("no", "perhaps", "yes")),
-        (["3", "3", "unknown", "unknown"], ("3", "unknown")),
         (["1", "2", "3", "3"], ()),
         (["0.5", "1.5", "0.5", "1.5"], ()),
         ([str(number // 2) for number in range(40)], tuple(map(str, range(20)))),
@@ -212,13 +211,16 @@ MISTAKES = {
     "text target": ("x,y\n1,1.5\n2,2.5\n3,high\n", {}, "'high' is not a number; data.task=classes takes"),
     "constant": ("x,z,y\n1,7,0\n2,7.0,1\n", {}, "the column 'z' is constant, so that"),
     "constant or missing": ("x,z,y\n1,7,0\n2,,1\n", {}, "the column 'z' is constant"),
-    "never there": ("x,z,y\n1,,0\n2,,1\n", {}, "the column 'z' is constant"),
+    "gap in a class": ("x,y\n1,0\n2,1\n3,0\n4,1\n5,NA\n", {}, "line 6, column 'y': 'NA' is not a number; "),
+    "never there": ("x,z,y\n1,,0\n2,,1\n", {}, "the column 'z' is empty"),
     "one category": ("x,z,y\n1,a,0\n2,a,1\n", {"categorical": ["z"]}, "the column 'z' is constant"),
     "decimal comma": ("x;y\n0,5;0\n0,7;1\n", {}, "column 'x': '0,5' is not a number; decimals are read"),
     "dates": (DATES, {}, "data.target=y: 60 different texts in 60 rows are hardly classes; another column"),
     "seconds": (SECONDS, {}, "the numbers of the column 'when' (1700000000 to 1700000059) lie too close"),
     "close values": (SECONDS, {"target": "when"}, "the numbers of the column 'when' (1700000000 to 17000000"),
-    "no category": ("x,z,y\n1,,0\n2,,1\n", {"categorical": ["z"]}, "the column 'z' is constant"),
+    "no category": ("x,z,y\n1,,0\n2,,1\n", {"categorical": ["z"]}, "the column 'z' is empty"),
+    "commas alone": ("0,5;-0,6;0\n0,7;0,2;1\n", {}, "column 'column1': '0,5' is not a number; decimals are"),
+    "thousands": ("x;y\n1.234,5;0\n7;1\n", {}, "'1.234,5' is not a number; decimals are read with a point"),
 }  # fmt: skip
 
 
@@ -270,6 +272,9 @@ ADVICE = [
     ("x,año,y\n1,3,0\n2,true,1\n3,4,0\n", {}, "missing", ("x", "año")),
     ("x,c,d,y\n1,a,e,0\n2,b,f,1\n", {"categorical": ["c"]}, "categorical", ("x", "c=a", "c=b", "d=e", "d=f")),
     ("x,2019,y\n1,3,0\n2,4,1\n", {}, "header", ("x", "2019")),
+    ("x,2019,y\n1,?,0\n2,4,1\n3,5,1\n", {"header": True}, "missing", ("x", "2019")),
+    ("x,1e3,y\n1,?,0\n2,4,1\n3,5,1\n", {"header": True}, "missing", ("x", "1e3")),
+    ("x,true,y\n1,?,0\n2,4,1\n3,5,1\n", {}, "missing", ("x", "true")),
 ]  # fmt: skip
 
 

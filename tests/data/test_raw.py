@@ -125,6 +125,16 @@ def test_nothing_half_fetched_is_left(tmp_path: Path, mirror: str, page: str) ->
     assert os.listdir(tmp_path) == []
 
 
+def test_a_folder_that_was_made_for_a_download_goes_with_it(tmp_path: Path, mirror: str) -> None:
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(UserError, match="failed"):
+        raw.download(
+            [f"{mirror}/absent"], tmp_path / "mine" / "nosuch" / "raw", "name.gz", MD5, dataset="Set"
+        )
+    assert os.listdir(tmp_path) == ["mine"]
+    assert os.listdir(tmp_path / "mine") == []
+
+
 def test_no_network_ends_soon_in_a_sentence(tmp_path: Path, closed: str) -> None:
     begun = time.monotonic()
     with pytest.raises(UserError) as caught:

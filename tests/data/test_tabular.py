@@ -51,6 +51,17 @@ def test_equal_rows_stay_on_one_side(tmp_path):
     assert sum(len(part.rows) for part in data.splits.parts()) == 300
 
 
+def test_zero_and_minus_zero_are_one_value(tmp_path):
+    path = tmp_path / "zeros.csv"
+    rows = [f"{i},{zero},{'ab'[i % 2]}" for i in range(40) for zero in ("0.0", "-0.0", "1")]
+    path.write_text("\n".join(["x,z,y", *rows]))
+    data = ready(CSV(path=path, folds=5))
+    pairs = data.samples("train").features.tolist()
+    seen = [{tuple(pairs[row]) for row in part.rows} for part in data.splits.parts()]
+    assert not seen[0] & seen[2]
+    assert not seen[1] & seen[2]
+
+
 def test_xor_trains_and_tests_on_its_four_points():
     data = ready(XOR())
     assert data.counts() == {"train": 4, "val": 4, "test": 4}

@@ -97,7 +97,7 @@ def in_words(hint: Hint) -> str:
         several = [part for part in parts if not (part is int and float in parts)]
         return " or ".join(dict.fromkeys(in_words(part) for part in several))
     if issubclass(origin, Mapping):
-        return "a mapping"
+        return f"a mapping (each {in_words(parts[1])})" if len(parts) == 2 else "a mapping"
     count = f"of {len(parts)} " if origin is tuple and Ellipsis not in parts else ""
     return f"a list {count}(each {in_words(parts[0])})"
 

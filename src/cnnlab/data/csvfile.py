@@ -10,7 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnlab.data.input_format import Column
-from cnnlab.data.sheet import EVERY_COLUMN, Markers, Sheet, as_list, different, number_of, read_sheet
+from cnnlab.data.sheet import (
+    EVERY_COLUMN,
+    WORDS,
+    Markers,
+    Sheet,
+    as_list,
+    different,
+    has_decimal_comma,
+    number_of,
+    read_sheet,
+)
 from cnnlab.errors import UserError
 
 Task = Literal["classes", "values", "auto"]
@@ -19,8 +29,6 @@ Numbers = NDArray[np.float32] | NDArray[np.float64]
 MOST_CATEGORIES = 1000  # of one column: an identifier taken for a category would fill the memory
 MOST_AUTO_CLASSES = 20
 COARSEST = 0.01  # of a column's deviation: what two neighbouring numbers of 32 bits may differ by
-
-_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +82,8 @@ def read_csv(
             for all its spellings: ``0`` for ``0.0`` too.
         categorical: columns that become one column per category, sorted: ``colour=blue``, ``colour=red``.
         drop: columns that are left out.
-        task: ``classes``, ``values``, or ``auto``: classes if the target is text, or at most 20 whole numbers
-            each of which stands in two rows or more on average.
+        task: ``classes``, ``values``, or ``auto``: classes if the target is text throughout, or at most 20
+            whole numbers each of which stands in two rows or more on average.
 
     Raises:
         UserError: if the file cannot be read, or a row or a column is wrong; it names the line.
@@ -110,9 +118,11 @@ def read_csv(
             if column.categories is not None
             else {name: _numbers(sheet, name, categorical)}
         )
-        if all(len(np.unique(values[~np.isnan(values)])) < 2 for values in found.values()):
+        differing = [len(np.unique(values[~np.isnan(values)])) for values in found.values()]
+        if all(number < 2 for number in differing):
+            what = "is constant" if any(differing) else "is empty"
             raise UserError(
-                f"{sheet.path}: the column {name!r} is constant, so that nothing can be learnt from it;"
+                f"{sheet.path}: the column {name!r} {what}, so that nothing can be learnt from it;"
                 f" data.drop={as_list([*drop, name])} leaves it out."
             )
         if twice := [feature for feature in found if feature in features]:
@@ -162,20 +172,26 @@ def _numbers(sheet: Sheet, name: str, categorical: Sequence[str] | None) -> NDAr
         if value is None:
             ways = ["data.task=classes takes the column for classes"]
             if categorical is not None:
-                # An override's dictionary takes no quoted key.
-                key = name if re.fullmatch(r"[\w .-]+", name, re.ASCII) else EVERY_COLUMN
+                key = name if _is_key(name) else EVERY_COLUMN
                 markers = map(str, (*sheet.missing.get(key, ()), text))
                 ways = [
                     f"data.missing={{{key}: {as_list(markers)}}} takes it for a missing value",
                     f"data.categorical={as_list([*categorical, name])} takes the column for categories",
                 ]
-            if _DECIMAL_COMMA.fullmatch(text):
+            if has_decimal_comma(text):
                 ways = ["decimals are read with a point: save the file so"]
             elif row == 0 and sheet.header_guessed:
                 ways.append("data.header=true takes the line for a header")
             raise UserError(f"{sheet.place(row, name)}: {text!r} is not a number; {', '.join(ways)}.")
         values[row] = value
     return values
+
+
+def _is_key(name: str) -> bool:
+    """Whether an override's dictionary, which takes no quoted keys, can name a column."""
+    number = number_of(name)
+    is_plain = re.fullmatch(r"[\w .-]+", name, re.ASCII) and name.lower() not in WORDS
+    return bool(is_plain) and (number is None or name == str(int(number)))
 
 
 def _categories(sheet: Sheet, name: str) -> tuple[str, ...]:
@@ -225,5 +241,7 @@ def _targets(
 
 def _are_classes(found: Sequence[str], rows: int) -> bool:
     values = [value for value in map(number_of, found) if value is not None]
+    if len(values) < len(found):  # a text among numbers may be a slip, or stand for a missing value
+        return not values
     few = len(found) <= min(MOST_AUTO_CLASSES, rows // 2)
-    return not values or (few and all(value.is_integer() for value in values))
+    return few and all(value.is_integer() for value in values)

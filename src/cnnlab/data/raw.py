@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -93,6 +94,7 @@ def download(urls: Sequence[str], folder: Path, filename: str, md5: str, *, data
         f"no {dataset} data: put {filename} (md5 {md5}) into {folder},"
         " or set data.root or CNNLAB_DATA to a folder that has it"
     )
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
@@ -103,6 +105,9 @@ def download(urls: Sequence[str], folder: Path, filename: str, md5: str, *, data
                 return path
     except OSError as error:
         raise UserError(f"{advice}; nothing can be written to {folder}: {error.strerror or error}") from error
+    with suppress(OSError):  # a mistyped folder does not stay; what others put there does
+        for place in made:
+            place.rmdir()
     raise UserError(f"{advice}; {'; '.join(failures)}")
 
 

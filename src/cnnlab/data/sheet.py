@@ -17,8 +17,10 @@ Markers = Mapping[str, Sequence[str | float]]
 
 EVERY_COLUMN = "*"
 
-_WORDS = frozenset({"null", "true", "false", "nan", "inf"})
+# What an override takes for something other than a text.
+WORDS = frozenset({"null", "true", "false", "nan", "inf"})
 _CODE = re.compile(r"0[0-9]+")
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9.]*,[0-9]+")
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -133,6 +135,7 @@ def read_sheet(
         raise UserError(f"{path} has no rows below its header; data.header=false takes line {line} as a row.")
     texts: dict[str, list[str | None]]
     texts = {name: [fields[index] for _, fields in rows] for index, name in enumerate(columns)}
+    missing = {str(name): markers for name, markers in missing.items()}  # YAML reads 2021 as a number
     return Sheet(path, texts, [row for row, _ in rows], tuple(first) * has_header, header is None, missing)
 
 
@@ -156,10 +159,11 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
     return rows
 
 
-def _fits(reader: Iterator[list[str]]) -> tuple[bool, int]:
-    """Say how well a delimiter fits: whether the second row is as wide as the first, and how wide that is."""
-    first = len(next(reader))
-    return first > 1 and len(next(reader, ())) == first, first
+def _fits(reader: Iterator[list[str]]) -> tuple[bool, float, int]:
+    """Say how well a delimiter fits: whether two rows are of one width, the second's numbers, the width."""
+    width, second = len(next(reader)), next(reader, [])
+    numbers = [number_of(field) is not None or has_decimal_comma(field.strip()) for field in second]
+    return width > 1 and len(second) == width, sum(numbers) / max(len(second), 1), width
 
 
 def _text(path: Path) -> str:
@@ -168,7 +172,7 @@ def _text(path: Path) -> str:
     except FileNotFoundError as error:
         beside = (other.name for other in path.parent.iterdir()) if path.parent.is_dir() else ()
         raise UserError(
-            f"data.path={path}: there is no such file{did_you_mean(path.name, beside)}."
+            f"data.path={path}: there is no such file{did_you_mean(path.name, beside) or '.'}"
         ) from error
     except OSError as error:
         raise UserError(f"data.path={path} cannot be read: {error.strerror or error}.") from error
@@ -186,6 +190,16 @@ def number_of(text: str) -> float | None:
     except ValueError:
         return None
     return value if abs(value) <= _LARGEST and "_" not in text else None
+
+
+def has_decimal_comma(text: str) -> bool:
+    """Whether a text is a number as it is written with a comma.
+
+    Examples:
+        >>> has_decimal_comma("-1.234,5"), has_decimal_comma("1.5"), has_decimal_comma("a,5")
+        (True, False, False)
+    """
+    return bool(_DECIMAL_COMMA.fullmatch(text))
 
 
 def different(column: Iterable[str | None]) -> tuple[str, ...]:
@@ -212,5 +226,5 @@ def as_list(names: Iterable[str]) -> str:
 
 def _quoted(name: str) -> str:
     """Return a name as a list of an override takes it, whose grammar has a use for some signs and words."""
-    plain = re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) and name.lower() not in _WORDS
+    plain = re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) and name.lower() not in WORDS
     return name if plain else "'{}'".format(name.replace("'", r"\'"))

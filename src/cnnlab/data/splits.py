@@ -226,9 +226,8 @@ def split(
     elif "val" in labels and folds is None:
         val = Part("val", np.arange(len(labels["val"])))
     elif validation is None:
-        raise UserError(
-            "data.validation: there is no validation split; data.validation=0.1 takes a tenth of train."
-        )
+        why = "there is no validation split" if "val" not in labels else "folds are cut of train alone"
+        raise UserError(f"data.validation: {why}; data.validation=0.1 takes a tenth of train.")
     else:
         count = as_count(validation, len(train.rows), "data.validation")
         train, val = part(train, labels["train"], count, seed, digests=digests.get("train"))

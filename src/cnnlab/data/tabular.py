@@ -87,7 +87,8 @@ class TabularDataModule(DataModule):
         """Classes, or zeros for values, and digests of the rows."""
         found = {}
         for name, table in self.read.items():
-            rows = [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in table.features]
+            features = table.features + 0.0  # which makes 0 of -0
+            rows = [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in features]
             zeros = np.zeros(len(table.targets), np.int64)
             labels = table.targets.astype(np.int64) if table.class_names else zeros
             found[name] = Content(labels, np.frombuffer(b"".join(rows), np.uint64))
