@@ -1,5 +1,7 @@
 import json
 import logging
+import os
+import signal
 
 import pytest
 
@@ -103,8 +105,30 @@ def test_a_row_whose_data_could_not_be_had_is_tried_where_it_is_named(reproduce,
     assert not (tmp_path / "results" / "birds_finetune_conv.json").exists()
 
 
+def test_an_interruption_says_how_to_go_on(reproduce, monkeypatch):
+    def interrupted(self, batch, batch_idx):
+        os.kill(os.getpid(), signal.SIGINT)
+        return original(self, batch, batch_idx)
+
+    original = NetworkModule.training_step
+    interrupted.__signature__ = original.__signature__
+    monkeypatch.setattr(NetworkModule, "training_step", interrupted)
+    code, said = reproduce("boston_linear", "--seeds", "1")
+    assert code == 130
+    assert said.err == "cnnlab: interrupted; the same command goes on where it stopped.\n"
+
+
+def test_the_records_may_lie_in_the_folder_where_one_stands(tmp_path, monkeypatch, capsys):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    words = ["boston_linear", "--seeds", "1", "trainer.max_epochs=2", "logger=none"]
+    assert main(["reproduce", "--results", ".", "--runs", "runs", *words]) == 0
+    assert "(here/boston_linear.png)" in (tmp_path / "here.md").read_text()
+
+
 def test_a_row_that_is_not_a_training_is_passed_over(reproduce, tmp_path):
     code, said = reproduce("hdf5_export")
     assert code == 0
+    assert "hdf5_export: a command on a run: `python -m cnnlab export RUN --to h5`" in said.out
     assert "not run" in said.out
     assert not (tmp_path / "results").exists()

@@ -1,7 +1,7 @@
 import pytest
 
 from cnnlab.errors import UserError
-from cnnlab.study.record import CaseRecord, Curves, Record, verdict
+from cnnlab.study.record import CaseRecord, Curves, Record, mean_curves, verdict
 from cnnlab.study.rows import Row
 
 
@@ -84,3 +84,18 @@ def test_rubbish_is_no_record(tmp_path, text):
     (tmp_path / "r.json").write_text(text)
     with pytest.raises(UserError, match="not the record of a row"):
         Record.read(tmp_path / "r.json")
+
+
+def test_curves_keep_the_epochs_with_validation():
+    losses = [float("nan") if (i + 1) % 10 else 0.5 for i in range(1000)]
+    curves = mean_curves([{"epoch": list(range(1, 1001)), "val/loss": losses}])
+    assert len(curves.epochs) == 50
+    assert curves.epochs[-1] == 1000
+    assert curves.means["val/loss"] == [0.5] * 50
+
+
+def test_long_curves_are_thinned_and_keep_their_end():
+    curves = mean_curves([{"epoch": list(range(1, 501)), "val/loss": [float(i) for i in range(500)]}])
+    assert len(curves.epochs) <= 60
+    assert curves.epochs[-1] == 500
+    assert curves.means["val/loss"][-1] == 499.0

@@ -8,7 +8,7 @@ from cnnlab.cli.reproduce import train
 from cnnlab.config.compose import compose
 from cnnlab.errors import UserError
 from cnnlab.study.record import Record
-from cnnlab.study.reproduce import Reproduction, mean_curves, shortened
+from cnnlab.study.reproduce import Reproduction, shortened
 from cnnlab.study.rows import Row, read_rows
 from cnnlab.training.result import config_fingerprint
 
@@ -88,7 +88,52 @@ def test_a_shorter_training_does_not_take_the_place_of_a_whole_one(reproduction)
     assert not reproduction(repetitions=1, overrides=SHORT[1:]).go(row).cases[""].partial
     again = reproduction(repetitions=1, again=True)
     assert again.go(row).cases[""].epochs == [1000.0]
-    assert again.tell.__self__[-1] == "random_sanity : the record of the whole training is kept."
+    assert again.tell.__self__[-1] == "random_sanity : the record of a longer training is kept."
+
+
+@pytest.mark.parametrize(("epochs", "fails"), [(100, False), (130, True)])
+def test_part_of_a_training_gives_way_to_no_shorter_one_and_to_no_failure(reproduction, epochs, fails):
+    kept = reproduction(repetitions=1, overrides=[*SHORT[1:], "trainer.max_epochs=125"]).go(BOSTON)
+    assert kept.cases[""].partial
+
+    def broken(cfg, folder, told):
+        raise UserError("no data")
+
+    less = reproduction(
+        repetitions=1,
+        overrides=[*SHORT[1:], f"trainer.max_epochs={epochs}"],
+        train=broken if fails else train,
+    )
+    assert less.go(BOSTON) == kept
+    longer = reproduction(repetitions=1, overrides=[*SHORT[1:], "trainer.max_epochs=130"]).go(BOSTON)
+    assert longer.cases[""].epochs == [130.0]
+
+
+def test_part_of_a_training_is_left_where_no_row_is_named(reproduction, tmp_path):
+    part = reproduction(repetitions=1, overrides=[*SHORT[1:], "trainer.max_epochs=125"]).go(BOSTON)
+    all_rows = reproduction(repetitions=1, overrides=SHORT[1:], shortened_too=False, train=refuse)
+    assert all_rows.go(BOSTON) == part
+    said = "boston_linear : 125 of 500 epochs are recorded; reproduce boston_linear trains all."
+    assert all_rows.tell.__self__[-1] == said
+    with pytest.raises(AssertionError, match="trained again"):
+        reproduction(repetitions=1, overrides=SHORT[1:], train=refuse).go(BOSTON)
+    part.cases[""].settings = "those of another day"
+    part.write(tmp_path / "records" / "boston_linear.json")
+    with pytest.raises(AssertionError, match="trained again"):
+        all_rows.go(BOSTON)
+
+
+def test_a_row_keeps_its_own_number_of_runs_unless_told(reproduction):
+    row = BOSTON.model_copy(update={"repeats": 2})
+    assert len(reproduction(repetitions=None).go(row).cases[""].values) == 2
+    assert len(reproduction(repetitions=3).go(row).cases[""].values) == 3
+
+
+def test_a_training_is_made_no_longer(reproduction):
+    longer = reproduction(overrides=["trainer.max_epochs=600", "logger=none"])
+    assert longer.told(["experiment=boston_linear"]) == ["experiment=boston_linear", "logger=none"]
+    with pytest.raises(UserError, match="max_epochs=-1: trainings can be shortened"):
+        reproduction(overrides=["trainer.max_epochs=-1"])
 
 
 @pytest.mark.parametrize(
@@ -97,11 +142,10 @@ def test_a_shorter_training_does_not_take_the_place_of_a_whole_one(reproduction)
         ([], (False, False)),
         (["trainer.max_epochs=125"], (True, False)),
         (["trainer.max_epochs=124"], (True, True)),
-        (["trainer.max_epochs=600"], (True, False)),
         (["trainer=debug"], (True, True)),
     ],
 )
-def test_a_training_of_other_length_is_none_of_the_row(reproduction, overrides, found):
+def test_a_shorter_training_is_none_of_the_row(reproduction, overrides, found):
     asked = reproduction(overrides=overrides).config(["experiment=boston_linear"])
     assert shortened(asked, compose(["experiment=boston_linear"])) == found
 
@@ -154,18 +198,3 @@ def test_data_that_is_not_there_leaves_the_sentence(reproduction, tmp_path):
 def test_a_setting_of_one_row_is_refused_for_all(reproduction):
     with pytest.raises(UserError, match=r"model\.l2: not for all rows at once"):
         reproduction(overrides=["model.l2=0"])
-
-
-def test_curves_keep_the_epochs_with_validation():
-    losses = [float("nan") if (i + 1) % 10 else 0.5 for i in range(1000)]
-    curves = mean_curves([{"epoch": list(range(1, 1001)), "val/loss": losses}])
-    assert len(curves.epochs) == 50
-    assert curves.epochs[-1] == 1000
-    assert curves.means["val/loss"] == [0.5] * 50
-
-
-def test_long_curves_are_thinned_and_keep_their_end():
-    curves = mean_curves([{"epoch": list(range(1, 501)), "val/loss": [float(i) for i in range(500)]}])
-    assert len(curves.epochs) <= 60
-    assert curves.epochs[-1] == 500
-    assert curves.means["val/loss"][-1] == 499.0

@@ -2,7 +2,9 @@
 
 import argparse
 import shutil
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from cnnlab.errors import UserError
 from cnnlab.files import require_folder, write_text
 from cnnlab.study.record import Record
 from cnnlab.study.rows import Row, choose_rows, read_rows
+from cnnlab.training.interruptions import INTERRUPTED
 
 if TYPE_CHECKING:
     from cnnlab.study.reproduce import Reproduction
@@ -56,6 +59,7 @@ def main(words: Sequence[str]) -> int:
         overrides=overrides,
         repetitions=arguments.seeds,
         again=arguments.again,
+        shortened_too=bool(names),
         variants=not arguments.without_variants,
         tell=lambda line: print(line, flush=True),
     )
@@ -64,13 +68,27 @@ def main(words: Sequence[str]) -> int:
     require_right(reproduction, trained)
     failed = False
     for row in trained:
-        record = reproduction.go(row)
+        with going_on_later():
+            record = reproduction.go(row)
         failed |= any(case.failure for case in record.cases.values())
         draw(row, record, folder)
         publish(folder)
+    for row in rows:
+        if names and row not in trained:
+            print(f"{row.name}: {row.instead}.")
     print(summary(rows, read_records(folder)))
     print(f"records: {folder}")
     return int(failed)
+
+
+@contextmanager
+def going_on_later() -> Iterator[None]:
+    """Say how to go on where a run is interrupted, whose own word about it is in its folder."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as error:
+        print("cnnlab: interrupted; the same command goes on where it stopped.", file=sys.stderr)
+        raise SystemExit(getattr(error, "code", INTERRUPTED)) from None
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -81,14 +99,14 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     """
     parser = Arguments("reproduce", USAGE)
     parser.add_argument("words", nargs="*")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int)
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--without-variants", action="store_true")
     parser.add_argument("--runs", type=Path, default=RUNS)
     parser.add_argument("--results", type=Path)
 
     arguments = parser.parse_intermixed_args(list(words))
-    if arguments.seeds < 1:
+    if arguments.seeds is not None and arguments.seeds < 1:
         raise UserError(f"--seeds={arguments.seeds}: at least 1.")
     for flag, folder in (("--runs", arguments.runs), ("--results", arguments.results)):
         if folder is not None:
@@ -169,8 +187,9 @@ def publish(folder: Path) -> None:
     from cnnlab.report.results import page, with_head
 
     records, rows = read_records(folder), read_rows()
+    folder = folder.resolve()  # "." has no name
     write_text(folder.with_name(f"{folder.name}.md"), page(list(rows.values()), records, pictures=folder))
-    if folder.resolve() != (conf_dir().parent / "docs" / "results").resolve():
+    if folder != (conf_dir().parent / "docs" / "results").resolve():
         return
     for name, record in records.items():
         path = conf_dir() / "experiment" / f"{name}.yaml"

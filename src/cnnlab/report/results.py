@@ -187,9 +187,12 @@ def with_head(text: str, row: Row, record: Record) -> str:
         >>> with_head("# Ours: not run yet\nseed: 0\n", Row(name="r"), record)
         '# Ours: test accuracy 0.5000 (1)\nseed: 0\n'
     """
-    case = record.main(row)
+    case, name = record.main(row), NAMES.get(row.metric, row.metric)
+    ours = f"{name} {figure_of(case)}" if case and case.values else ""
+    if row.grid and case is None:  # none of its points is chosen
+        ours = f"{name} of {len(record.cases)} settings in docs/results.md"
+        case = next(iter(record.cases.values()), None)
     if case is None or not case.values or case.too_short or case.failure:
         return text
-    ours, name = figure_of(case), NAMES.get(row.metric, row.metric)
     epochs = f", {max(case.epochs):.0f} epochs alone" if case.partial else ""
-    return re.sub(r"^# Ours: .*$", f"# Ours: {name} {ours}{epochs}", text, count=1, flags=re.MULTILINE)
+    return re.sub(r"^# Ours: .*$", f"# Ours: {ours}{epochs}", text, count=1, flags=re.MULTILINE)

@@ -3,6 +3,7 @@
 import json
 import math
 import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from cnnlab.study.rows import Row
 
 SEEDS_FOR_A_VERDICT = 3
 LARGEST_ALLOWANCE = 0.01
+MOST_POINTS = 60
 Shortened = Literal["partial", "too short"]
 Verdict = Literal["met", "below", "above", "too few runs", "shown", "failed", "reached"] | Shortened
 
@@ -30,6 +32,41 @@ class Curves:
     epochs: list[int]
     means: dict[str, list[float]]
     sds: dict[str, list[float]]
+
+
+def mean_curves(histories: Sequence[Mapping[str, list[float]]]) -> Curves | None:
+    """Means and standard deviations by epoch, up to the epoch that all runs reached.
+
+    Where validation is not taken in each epoch, only those epochs are kept in which it is.
+
+    Examples:
+        >>> curves = mean_curves([{"epoch": [1], "val/loss": [0.5]}, {"epoch": [1], "val/loss": [0.7]}])
+        >>> curves.epochs, round(curves.means["val/loss"][0], 3), round(curves.sds["val/loss"][0], 3)
+        ([1], 0.6, 0.141)
+    """
+    length = min((len(one["epoch"]) for one in histories), default=0)
+    if not length:
+        return None
+    losses = [one["val/loss"] for one in histories if "val/loss" in one]
+    there = [i for i in range(length) if losses and all(math.isfinite(loss[i]) for loss in losses)]
+    there = there or list(range(length))
+    step = -(-len(there) // MOST_POINTS)
+    kept = there[(len(there) - 1) % step :: step]
+    names = [name for name in histories[0] if "/" in name and all(name in one for one in histories)]
+    columns = {name: [[one[name][i] for one in histories] for i in kept] for name in names}
+    means = {
+        name: [_rounded(statistics.fmean(values)) for values in column] for name, column in columns.items()
+    }
+    sds = {name: [_rounded(_deviation(values)) for values in column] for name, column in columns.items()}
+    return Curves([i + 1 for i in kept], means, sds if len(histories) > 1 else {})
+
+
+def _deviation(values: Sequence[float]) -> float:
+    return math.nan if any(map(math.isnan, values)) or len(values) < 2 else statistics.stdev(values)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
 
 
 @dataclass
@@ -67,9 +104,11 @@ class CaseRecord:
     curves: Curves | None = None
 
     @property
-    def is_whole(self) -> bool:
-        """Whether all repetitions came to the end of the whole training."""
-        return bool(self.values) and not (self.partial or self.too_short or self.failure)
+    def worth(self) -> int:
+        """How much it says, from 0: nothing, a training too short, part of one, the whole training."""
+        if not self.values or self.failure:
+            return 0
+        return 1 if self.too_short else 2 if self.partial else 3
 
     @property
     def mean(self) -> float:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from cnnlab.config.compose import compose
 from cnnlab.config.resolvers import folder_name
 from cnnlab.errors import TrainingError, UserError
-from cnnlab.study.record import CaseRecord, Curves, Record
+from cnnlab.study.record import CaseRecord, Record, mean_curves
 from cnnlab.study.rows import Case, Row, short_name
 from cnnlab.training.folder import RunFolder
 
@@ -29,9 +29,8 @@ CUT = (
     *("max_steps", "max_time", "fast_dev_run", "overfit_batches"),
     *("limit_train_batches", "limit_val_batches", "limit_test_batches"),
 )
+EPOCHS = "trainer.max_epochs"
 LEAST_SHARE = 0.25  # of a row's epochs that say something about it
-
-MOST_POINTS = 60
 
 Train = Callable[[DictConfig, Path, Sequence[str]], None]
 Fingerprint = Callable[[DictConfig], str]
@@ -59,8 +58,9 @@ class Reproduction:
         runs: folder of the run folders.
         records: folder of the rows' JSON files.
         overrides: what is set for all rows, of :data:`FOR_ALL`.
-        repetitions: of each case that does not say otherwise.
+        repetitions: of each row; None leaves it to the row.
         again: run what is there, too.
+        shortened_too: run whole what is there of fewer epochs, too.
         variants: run the variants of rows, too.
         tell: called with a line for each run.
     """
@@ -70,8 +70,9 @@ class Reproduction:
     runs: Path
     records: Path
     overrides: Sequence[str] = ()
-    repetitions: int = 3
+    repetitions: int | None = None
     again: bool = False
+    shortened_too: bool = True
     variants: bool = True
     tell: Callable[[str], None] = print
 
@@ -82,6 +83,8 @@ class Reproduction:
                     f"{key}: not for all rows at once; allowed are {', '.join(FOR_ALL)}. "
                     "A single row is changed by python -m cnnlab experiment=ROW KEY=VALUE."
                 )
+            if key == EPOCHS and override.partition("=")[2].startswith("-"):
+                raise UserError(f"{override}: trainings can be shortened, to 1 epoch at least.")
 
     def record_path(self, row: Row) -> Path:
         """Where a row's record lies."""
@@ -91,7 +94,7 @@ class Reproduction:
         """Run what a row's record lacks, and write it after each case.
 
         A case whose training fails, or whose data is not there, keeps the sentence in place of figures.
-        Neither that nor a shortened training takes the place of a whole one.
+        What says less takes no place of what says more: a failure, a training too short, part of one.
         """
         path = self.record_path(row)
         record = Record.read(path) if path.exists() else Record(row.name, row.metric)
@@ -108,18 +111,31 @@ class Reproduction:
             asked = self.config(first)
             settings = self._settings(row, case, first)
             old = record.cases.get(case.name)
-            if not self.again and old and old.settings == settings and len(old.values) >= wanted:
-                continue
+            if not self.again and old and len(old.values) >= wanted:
+                if old.settings == settings:
+                    continue
+                if old.partial and not self.shortened_too and self._is_shortened(row, case, first, old):
+                    trained, whole = old.epochs[0], asked.trainer.max_epochs
+                    self.tell(
+                        f"{row.name} {case.name}: {trained:.0f} of {whole} epochs are recorded;"
+                        f" reproduce {row.name} trains all."
+                    )
+                    continue
             new = self._case(row, case, wanted, settings, record)
             new.partial, new.too_short = shortened(asked, compose(first))
             if row.instead and new.failure:
                 record.cases[case.name] = new  # its sentence stands on the page already
-            elif old is None or new.is_whole or not old.is_whole:
+            elif old is None or new.worth >= old.worth:
                 record.cases[case.name] = new
                 record.write(path)
             else:
-                self.tell(f"{row.name} {case.name}: the record of the whole training is kept.")
+                self.tell(f"{row.name} {case.name}: the record of a longer training is kept.")
         return record
+
+    def _is_shortened(self, row: Row, case: Case, first: Sequence[str], old: CaseRecord) -> bool:
+        """Whether a record is of these settings, but for the number of its epochs."""
+        cut = [*first, f"{EPOCHS}={old.epochs[0]:.0f}"]
+        return self._settings(row, case, cut) == old.settings
 
     def _settings(self, row: Row, case: Case, job: Sequence[str]) -> str:
         """Digest of all that a case's runs are composed of."""
@@ -135,7 +151,9 @@ class Reproduction:
         if not self.overrides:
             return list(job)
         plain = compose(job)
-        return [*job, *(one for one in self.overrides if _has(plain, one.partition("=")[0]))]
+        wanted = [one for one in self.overrides if _has(plain, one.partition("=")[0])]
+        own = plain.trainer.max_epochs
+        return [*job, *(one for one in wanted if not _lengthens(one, own))]
 
     def _case(self, row: Row, case: Case, wanted: int, settings: str, record: Record) -> CaseRecord:
         done = CaseRecord(list(case.overrides), settings)
@@ -211,7 +229,13 @@ def shortened(asked: DictConfig, whole: DictConfig) -> tuple[bool, bool]:
     """Say whether a training is not as long as the experiment says, and whether it is too short to tell."""
     cut = any(asked.trainer.get(key) != whole.trainer.get(key) for key in CUT)
     epochs, wanted = asked.trainer.max_epochs, whole.trainer.max_epochs
-    return cut or epochs != wanted, cut or 0 <= epochs < LEAST_SHARE * wanted
+    return cut or epochs < wanted, cut or 0 <= epochs < LEAST_SHARE * wanted
+
+
+def _lengthens(override: str, epochs: int) -> bool:
+    """Whether an override asks for more epochs than these."""
+    key, _, value = override.partition("=")
+    return key == EPOCHS and value.isdecimal() and int(value) >= epochs
 
 
 def _has(cfg: DictConfig, key: str) -> bool:
@@ -247,38 +271,3 @@ def _number(value: float | None) -> float:
 def history(folder: Path) -> dict[str, list[float]]:
     """Columns of a run's ``metrics.csv``; what is missing in an epoch is NaN."""
     return RunFolder(folder).history()
-
-
-def mean_curves(histories: Sequence[Mapping[str, list[float]]]) -> Curves | None:
-    """Means and standard deviations by epoch, up to the epoch that all runs reached.
-
-    Where validation is not taken in each epoch, only those epochs are kept in which it is.
-
-    Examples:
-        >>> curves = mean_curves([{"epoch": [1], "val/loss": [0.5]}, {"epoch": [1], "val/loss": [0.7]}])
-        >>> curves.epochs, round(curves.means["val/loss"][0], 3), round(curves.sds["val/loss"][0], 3)
-        ([1], 0.6, 0.141)
-    """
-    length = min((len(one["epoch"]) for one in histories), default=0)
-    if not length:
-        return None
-    losses = [one["val/loss"] for one in histories if "val/loss" in one]
-    there = [i for i in range(length) if losses and all(math.isfinite(loss[i]) for loss in losses)]
-    there = there or list(range(length))
-    step = -(-len(there) // MOST_POINTS)
-    kept = there[(len(there) - 1) % step :: step]
-    names = [name for name in histories[0] if "/" in name and all(name in one for one in histories)]
-    columns = {name: [[one[name][i] for one in histories] for i in kept] for name in names}
-    means = {
-        name: [_rounded(statistics.fmean(values)) for values in column] for name, column in columns.items()
-    }
-    sds = {name: [_rounded(_deviation(values)) for values in column] for name, column in columns.items()}
-    return Curves([i + 1 for i in kept], means, sds if len(histories) > 1 else {})
-
-
-def _deviation(values: Sequence[float]) -> float:
-    return math.nan if any(map(math.isnan, values)) or len(values) < 2 else statistics.stdev(values)
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.4g}")

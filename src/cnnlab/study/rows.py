@@ -14,6 +14,8 @@ from cnnlab.config.conf import conf_dir
 from cnnlab.config.launching import launched
 from cnnlab.errors import UserError, did_you_mean
 
+REPETITIONS = 3
+
 
 @dataclass(frozen=True)
 class Case:
@@ -41,7 +43,7 @@ class Row(BaseModel):
             highest of the first four epochs.
         parameters: number of the network's, fixed ones included.
         repeat: keys that count the repetitions.
-        repeats: number of repetitions; None is as many as are asked for.
+        repeats: number of repetitions, unless another is asked for; None is three.
         average: a sweep whose runs are averaged within a repetition: the folds.
         grid: a sweep whose points are compared in place of a single setting: in the file ``true`` for what
             its experiment varies under ``-m``.
@@ -97,10 +99,17 @@ class Row(BaseModel):
         """Settings that each run of a case chooses from: of the row as it is those of the nested choice."""
         return expand(self.nested) if self.nested and not case.name else [[]]
 
-    def repetitions(self, case: Case, asked: int) -> int:
-        """How often a case is run."""
-        own = self.repeats if self.repeats is not None else asked
-        return self.variant_repeats if case.name and self.variant_repeats is not None else own
+    def repetitions(self, case: Case, asked: int | None) -> int:
+        """How often a case is run: as is asked for, or else its own number, or three times.
+
+        Examples:
+            >>> row = Row(name="r", variants={"v": ()}, repeats=20, variant_repeats=1)
+            >>> [[row.repetitions(case, asked) for case in row.cases()] for asked in (None, 5)]
+            [[20, 1], [5, 1]]
+        """
+        if case.name and self.variant_repeats is not None:
+            return self.variant_repeats
+        return asked or self.repeats or REPETITIONS
 
     def jobs(self, case: Case, repetition: int) -> list[list[str]]:
         """Overrides of the runs that one repetition of a case consists of.

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from cnnlab.study.comparison import HIGHER_IS_BETTER, Comparison, measures
 from cnnlab.study.landscape import drawable
-from cnnlab.study.record import Curves
-from cnnlab.study.reproduce import mean_curves
+from cnnlab.study.record import Curves, mean_curves
 
 Part = Literal["val", "test"]
 Value = float | str
