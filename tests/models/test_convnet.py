@@ -6,6 +6,7 @@ from torch import nn
 from cnnlab.data.spec import DataSpec
 from cnnlab.errors import UserError
 from cnnlab.models.convnet import ConvNet, ConvNetModule
+from cnnlab.models.layers import squared_kernels
 
 KERAS_BATCH_NORM = {"norm_momentum": 0.01, "norm_eps": 1e-3}
 
@@ -112,6 +113,15 @@ def test_batch_norm_in_training_is_keras(keras):
     means = net.features[1].running_mean, net.classifier.norm.running_mean
     np.testing.assert_allclose(means[0], keras["net2/training/norm1/moving_mean"], atol=1e-5)
     np.testing.assert_allclose(means[1], keras["net2/training/norm2/moving_mean"][order], atol=1e-5)
+    # Of a batch torch takes the variance over n - 1, Keras 3 that over n.
+    for norm, name, n, where in (
+        (net.features[1], "norm1", 4 * 4 * 4, slice(None)),
+        (net.classifier.norm, "norm2", 4, order),
+    ):
+        before = keras[f"net2/{name}/moving_variance"][where]
+        over_n = keras[f"net2/training/{name}/moving_variance"][where] - 0.99 * before
+        expected = 0.99 * before + over_n * n / (n - 1)
+        np.testing.assert_allclose(norm.running_var, expected, atol=1e-5)
 
 
 def test_valid_padding_and_average_pooling_are_keras(keras):
@@ -155,6 +165,12 @@ def test_pooling_by_strided_convolution_halves_the_image():
     net = ConvNet((3, 32, 32), 10, features=[8, "P"], pool="conv")
     assert net.features(torch.zeros(1, 3, 32, 32)).shape == (1, 8, 16, 16)
     assert not any(isinstance(layer, nn.MaxPool2d) for layer in net.features)
+
+
+def test_the_penalty_of_a_kernel_is_keras(keras):
+    net = ConvNet((2, 8, 8), 2, features=[4], l2_conv=float(keras["l2/factor"]))
+    net.features.conv1.weight.data = torch.from_numpy(keras["l2/kernel"]).permute(3, 2, 0, 1)
+    assert squared_kernels(net.penalised()).item() == pytest.approx(float(keras["l2/penalty"]), rel=1e-6)
 
 
 def test_kernels_are_penalised_by_part():

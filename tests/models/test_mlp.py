@@ -41,3 +41,15 @@ def test_a_cross_entropy_refuses_an_activation_before_its_own(loss):
     with pytest.raises(UserError, match=r"model\.output_activation=sigmoid: a cross-entropy brings"):
         MLPModule(PAIR, loss=loss, output_activation="sigmoid")
     assert MLPModule(PAIR, loss="binary_mse", output_activation="sigmoid").objective.outputs == 1
+
+
+@pytest.mark.parametrize("never_negative", ["relu", "sigmoid"])
+def test_targets_of_minus_one_are_within_reach(never_negative):
+    with pytest.raises(UserError, match="is never negative, and the targets of"):
+        MLPModule(PAIR, loss="signed_mse", output_activation=never_negative)
+    assert MLPModule(PAIR, loss="signed_mse", output_activation="tanh").objective.outputs == 1
+
+
+def test_inputs_are_joined_to_a_hidden_layer_alone():
+    with pytest.raises(UserError, match=r"model\.joined=true: there is no hidden layer"):
+        MLPModule(PAIR, hidden=[], joined=True)

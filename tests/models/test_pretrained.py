@@ -116,6 +116,10 @@ def changed(state, **others):
             lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
             r"conv1\.weight is missing, bn1\.weight is missing, .* and \d+ more\.$",
         ),
+        (
+            lambda state: changed(state, bn1__bias=torch.full((64,), torch.nan)),
+            r"bn1\.bias holds what is no number",
+        ),
         (lambda state: {"state_dict": dict(state), "epoch": 3}, "checkpoint, but not of a ResNet that cnn"),
         (lambda state: {}, "it holds no weights, but a dict"),
         (lambda state: [1, 2], "it holds no weights, but a list"),

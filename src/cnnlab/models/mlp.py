@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from cnnlab.config.ranges import Count, NotNegative, Positive, Share, UpToOne
 from cnnlab.data.spec import DataSpec
 from cnnlab.errors import UserError
+from cnnlab.models.classification import SignedSquaredError
 from cnnlab.models.layers import Activation, DenseNormPlace, Init, Network, initialise, kernels
 from cnnlab.models.layers import activation as make_activation
 from cnnlab.models.module import NetworkModule
@@ -157,6 +158,9 @@ class MLP(Network):
         return kernels(self.layers, self.l2)
 
 
+NEVER_NEGATIVE = ("relu", "sigmoid")
+
+
 class MLPModule(NetworkModule):
     """Training of an :class:`MLP`."""
 
@@ -166,7 +170,10 @@ class MLPModule(NetworkModule):
     def check(cls, spec: DataSpec) -> None:
         """Refuse data whose samples are not fixed numbers."""
         if spec.kind == "tokens":
-            raise UserError(f"data={spec.name} gives token ids, which a dense network cannot take.")
+            raise UserError(
+                f"data={spec.name} gives token ids, which a dense network cannot take; "
+                "data.view=counts gives counts of words."
+            )
 
     def make_network(self, spec: DataSpec, **settings: Any) -> Network:  # noqa: ANN401
         """Build the network, unless its output would go through an activation twice."""
@@ -175,5 +182,14 @@ class MLPModule(NetworkModule):
             raise UserError(
                 f"model.output_activation={chosen}: a cross-entropy brings its sigmoid or softmax with it; "
                 "allowed is none, or a squared error as model.loss."
+            )
+        if isinstance(self.objective, SignedSquaredError) and chosen in NEVER_NEGATIVE:
+            raise UserError(
+                f"model.output_activation={chosen} is never negative, and the targets of "
+                "model.loss=signed_mse are -1 and 1; allowed is none or tanh, or model.loss=binary_mse."
+            )
+        if settings.get("joined") and not settings.get("hidden"):
+            raise UserError(
+                "model.joined=true: there is no hidden layer to which the inputs could be joined."
             )
         return super().make_network(spec, **settings)

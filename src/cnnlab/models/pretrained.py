@@ -49,6 +49,8 @@ def load_pretrained(body: nn.Module, weights: str, architecture: str) -> None:
     found = read(path)
     kept = [name for name in body.state_dict() if not name.startswith(LAST_LAYER)]
     _refuse_misfits(path, found, kept, architecture)
+    if ruined := [name for name in kept if name in found and not found[name].isfinite().all()]:
+        raise UserError(f"model.weights={path}: {ruined[0]} holds what is no number.")
     body.load_state_dict({name: found[name] for name in kept if name in found}, strict=False)
 
 
