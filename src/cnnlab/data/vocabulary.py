@@ -1,6 +1,6 @@
 """Numbering the commonest words of texts, and runs of neighbouring words (n-grams) beside them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,8 @@ UNKNOWN = 1
 
 FIRST_WORD = 2
 """The id of the commonest word."""
+
+TEXTS_AT_ONCE = 2048  # are encoded: what that takes beside the ids is a hundred bytes for a word
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +31,19 @@ class Numbered:
     def texts(self) -> NDArray[np.int64]:
         """int64 ``(tokens,)``: the text that each word stands in."""
         return np.repeat(np.arange(len(self.lengths)), self.lengths)
+
+    def parts(self, texts: int) -> Iterator["Numbered"]:
+        """The same some texts at a time.
+
+        Examples:
+            >>> numbered = Numbered(np.array([3, 1, 4, 1], np.int32), np.array([2, 1, 1]))
+            >>> [part.words.tolist() for part in numbered.parts(2)]
+            [[3, 1, 4], [1]]
+        """
+        ends = np.concatenate([[0], np.cumsum(self.lengths)])
+        for first in range(0, max(len(self.lengths), 1), texts):
+            lengths = self.lengths[first : first + texts]
+            yield Numbered(self.words[ends[first] : ends[first + len(lengths)]], lengths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +108,10 @@ class Vocabulary:
         Returns:
             int32 ids of all texts ``(tokens,)``, and int64 numbers of them in each ``(n,)``.
         """
+        parts = [self._encode(part, base) for part in numbered.parts(TEXTS_AT_ONCE)]
+        return np.concatenate([ids for ids, _ in parts]), np.concatenate([numbers for _, numbers in parts])
+
+    def _encode(self, numbered: Numbered, base: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         found, texts = [], []
         for n, (codes, ids) in enumerate(zip(self.codes, self.ids, strict=True), 1):
             runs = grams(numbered, n, base)
