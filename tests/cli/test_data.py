@@ -1,4 +1,6 @@
+import os
 import re
+import signal
 import struct
 
 import numpy as np
@@ -6,6 +8,7 @@ import pytest
 from PIL import Image
 
 from cnnlab.config.conf import groups
+from cnnlab.data.store_writer import StoreWriter
 
 
 def write_reviews(root, classes):
@@ -30,6 +33,19 @@ def reviews(tmp_path):
         },
     )
     return ["data.root=.", "data.store=stores", "data.verify=false", "data.validation=2"]
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_nothing_half_prepared(cnnlab, tmp_path, reviews, monkeypatch, sent, code):
+    def add_ids(self, *arguments, **settings):
+        assert list((tmp_path / "stores").glob(".*.tmp"))
+        os.kill(os.getpid(), sent)
+
+    monkeypatch.setattr(StoreWriter, "add_ids", add_ids)
+    ended, _, err = cnnlab("data", "prepare", "imdb", *reviews)
+    assert (ended, err.count("\n")) == (code, 1)
+    assert err.endswith("; nothing was prepared.\n")
+    assert [path.suffix for path in (tmp_path / "stores").iterdir()] == [".lock"]
 
 
 def test_list_names_every_data_set_and_reads_none(cnnlab, tmp_path, reviews):

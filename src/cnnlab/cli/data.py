@@ -13,6 +13,7 @@ from cnnlab.config.compose import compose
 from cnnlab.config.conf import conf_dir, groups, meaning
 from cnnlab.errors import UserError, did_you_mean
 from cnnlab.files import require_folder
+from cnnlab.training.interruptions import NAMES, Interruption
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -142,10 +143,15 @@ def _prepare(data: "DataModule") -> float | None:
     """Prepare a data set; how many seconds it took, or None where nothing was to be done."""
     before = _written(data)
     started = time.monotonic()
-    data.prepare_data()
+    with Interruption(_say_ended).watched():  # what is half written goes
+        data.prepare_data()
     seconds = time.monotonic() - started
     data.setup()
     return seconds if _written(data) != before else None
+
+
+def _say_ended(code: int) -> None:
+    print(f"cnnlab: {NAMES[code]}; nothing was prepared.", file=sys.stderr)
 
 
 def _written(data: "DataModule") -> tuple[int, int] | None:
