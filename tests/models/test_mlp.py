@@ -53,3 +53,16 @@ def test_targets_of_minus_one_are_within_reach(never_negative):
 def test_inputs_are_joined_to_a_hidden_layer_alone():
     with pytest.raises(UserError, match=r"model\.joined=true: there is no hidden layer"):
         MLPModule(PAIR, hidden=[], joined=True)
+
+
+@pytest.mark.parametrize(
+    ("place", "layers"),
+    [
+        ("before", ["dense1", "norm1", "relu1", "dropout1", "output"]),
+        ("after", ["dense1", "relu1", "norm1", "dropout1", "output"]),
+        ("after_dropout", ["dense1", "relu1", "dropout1", "norm1", "output"]),
+    ],
+)
+def test_where_the_norm_stands(place, layers):
+    names = [name for name, _ in MLP((4,), 1, hidden=[3], norm=place, dropout=0.5).layers.named_children()]
+    assert names == layers
