@@ -11,9 +11,9 @@ the whole network from scratch. A seed draws the images, the first weights and t
 chosen on 200 further images, and the accuracy is that of the 1,000 test images. The raw data is looked for in
 --root (default: CNNLAB_DATA), and not verified. With --weights the file is kept, or taken if it is there.
 
-With --heads the heads of the rows birds_* are compared in place of the three ways, each as its experiment has
-it, on the same images. At 32 x 32 pixels the last map is a single point: the conv head takes that of layer2,
-of 4 x 4, with 128 channels.
+With --heads the heads of the rows birds_* are compared in place of the three ways, with the layers that their
+experiments have, on the same images. At 32 x 32 pixels the last map is a single point: the conv head takes
+that of layer2, of 4 x 4, with 128 channels.
 """
 
 import argparse
@@ -48,7 +48,7 @@ WAYS = {
 }
 FROZEN, TWO = "model.trained=head", "model.hidden=[1024]"
 CONV = ["model.head=conv", "model.dropout_conv=0.2", TWO, "model.dropout=0.4"]
-RATE = "optimizer.lr=0.01"  # as these rows have it: the body's too, and without augmentation
+RATE = "optimizer.lr=0.01"  # the body's too, and without augmentation, as in these rows
 HEADS = {
     "birds_features_linear": [RATE, FROZEN],
     "birds_features_mlp": [RATE, FROZEN, TWO],

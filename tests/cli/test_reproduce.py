@@ -116,6 +116,9 @@ def test_an_interruption_says_how_to_go_on(reproduce, monkeypatch):
     code, said = reproduce("boston_linear", "--seeds", "1")
     assert code == 130
     assert said.err == "cnnlab: interrupted; the same command goes on where it stopped.\n"
+    code, said = reproduce("boston_linear", "--seeds", "1", "--again")
+    assert code == 130
+    assert said.err == "cnnlab: interrupted; the same command, without --again, goes on where it stopped.\n"
 
 
 def test_the_records_may_lie_in_the_folder_where_one_stands(tmp_path, monkeypatch, capsys):

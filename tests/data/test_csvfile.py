@@ -220,6 +220,7 @@ MISTAKES = {
     "close values": (SECONDS, {"target": "when"}, "the numbers of the column 'when' (1700000000 to 17000000"),
     "no category": ("x,z,y\n1,,0\n2,,1\n", {"categorical": ["z"]}, "the column 'z' is empty"),
     "commas alone": ("0,5;-0,6;0\n0,7;0,2;1\n", {}, "column 'column1': '0,5' is not a number; decimals are"),
+    "one comma": ("1,75;m;a\n2,80;f;b\n1,60;m;a\n", {}, "column 'column1': '1,75' is not a number; decimals"),
     "thousands": ("x;y\n1.234,5;0\n7;1\n", {}, "'1.234,5' is not a number; decimals are read with a point"),
 }  # fmt: skip
 
@@ -273,6 +274,7 @@ ADVICE = [
     ("x,c,d,y\n1,a,e,0\n2,b,f,1\n", {"categorical": ["c"]}, "categorical", ("x", "c=a", "c=b", "d=e", "d=f")),
     ("x,2019,y\n1,3,0\n2,4,1\n", {}, "header", ("x", "2019")),
     ("x,2019,y\n1,?,0\n2,4,1\n3,5,1\n", {"header": True}, "missing", ("x", "2019")),
+    ("x,1_000,y\n1,?,0\n2,4,1\n3,5,1\n", {"header": True}, "missing", ("x", "1_000")),
     ("x,1e3,y\n1,?,0\n2,4,1\n3,5,1\n", {"header": True}, "missing", ("x", "1e3")),
     ("x,true,y\n1,?,0\n2,4,1\n3,5,1\n", {}, "missing", ("x", "true")),
 ]  # fmt: skip

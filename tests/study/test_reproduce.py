@@ -78,9 +78,9 @@ def test_a_variant_that_is_given_up_leaves_the_record(reproduction, tmp_path):
 
 def test_a_changed_setting_is_run_anew(reproduction):
     reproduction(repetitions=1).go(BOSTON)
-    overrides = [*SHORT[1:], "trainer.max_epochs=1"]
+    overrides = [*SHORT[1:], "trainer.max_epochs=3"]
     again = reproduction(repetitions=1, overrides=overrides).go(BOSTON)
-    assert again.cases[""].epochs == [1.0]
+    assert again.cases[""].epochs == [3.0]
 
 
 def test_a_shorter_training_does_not_take_the_place_of_a_whole_one(reproduction):
@@ -88,7 +88,7 @@ def test_a_shorter_training_does_not_take_the_place_of_a_whole_one(reproduction)
     assert not reproduction(repetitions=1, overrides=SHORT[1:]).go(row).cases[""].partial
     again = reproduction(repetitions=1, again=True)
     assert again.go(row).cases[""].epochs == [1000.0]
-    assert again.tell.__self__[-1] == "random_sanity : the record of a longer training is kept."
+    assert again.tell.__self__[-1] == "random_sanity : what is recorded says more, and is kept."
 
 
 @pytest.mark.parametrize(("epochs", "fails"), [(100, False), (130, True)])
@@ -105,8 +105,11 @@ def test_part_of_a_training_gives_way_to_no_shorter_one_and_to_no_failure(reprod
         train=broken if fails else train,
     )
     assert less.go(BOSTON) == kept
+    assert less.failed is fails
     longer = reproduction(repetitions=1, overrides=[*SHORT[1:], "trainer.max_epochs=130"]).go(BOSTON)
     assert longer.cases[""].epochs == [130.0]
+    part = reproduction(repetitions=1, overrides=[*SHORT[1:], "trainer.max_epochs=126"]).go(BOSTON)
+    assert part == longer
 
 
 def test_part_of_a_training_is_left_where_no_row_is_named(reproduction, tmp_path):
@@ -115,6 +118,14 @@ def test_part_of_a_training_is_left_where_no_row_is_named(reproduction, tmp_path
     assert all_rows.go(BOSTON) == part
     said = "boston_linear : 125 of 500 epochs are recorded; reproduce boston_linear trains all."
     assert all_rows.tell.__self__[-1] == said
+    shortened_too = reproduction(
+        repetitions=1,
+        overrides=[*SHORT[1:], "trainer.max_epochs=130"],
+        shortened_too=False,
+        train=refuse,
+    )
+    with pytest.raises(AssertionError, match="trained again"):
+        shortened_too.go(BOSTON)
     with pytest.raises(AssertionError, match="trained again"):
         reproduction(repetitions=1, overrides=SHORT[1:], train=refuse).go(BOSTON)
     part.cases[""].settings = "those of another day"

@@ -66,11 +66,9 @@ def main(words: Sequence[str]) -> int:
     # What could not be had here may be there elsewhere: it is tried where it is asked for by its name.
     trained = [row for row in rows if not row.instead or (names and row.name in groups()["experiment"])]
     require_right(reproduction, trained)
-    failed = False
     for row in trained:
-        with going_on_later():
+        with going_on_later(arguments.again):
             record = reproduction.go(row)
-        failed |= any(case.failure for case in record.cases.values())
         draw(row, record, folder)
         publish(folder)
     for row in rows:
@@ -78,16 +76,17 @@ def main(words: Sequence[str]) -> int:
             print(f"{row.name}: {row.instead}.")
     print(summary(rows, read_records(folder)))
     print(f"records: {folder}")
-    return int(failed)
+    return int(reproduction.failed)
 
 
 @contextmanager
-def going_on_later() -> Iterator[None]:
+def going_on_later(again: bool) -> Iterator[None]:
     """Say how to go on where a run is interrupted, whose own word about it is in its folder."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit) as error:
-        print("cnnlab: interrupted; the same command goes on where it stopped.", file=sys.stderr)
+        command = f"the same command{', without --again,' * again} goes on where it stopped"
+        print(f"cnnlab: interrupted; {command}.", file=sys.stderr)
         raise SystemExit(getattr(error, "code", INTERRUPTED)) from None
 
 

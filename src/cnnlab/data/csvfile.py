@@ -189,9 +189,11 @@ def _numbers(sheet: Sheet, name: str, categorical: Sequence[str] | None) -> NDAr
 
 def _is_key(name: str) -> bool:
     """Whether an override's dictionary, which takes no quoted keys, can name a column."""
-    number = number_of(name)
-    is_plain = re.fullmatch(r"[\w .-]+", name, re.ASCII) and name.lower() not in WORDS
-    return bool(is_plain) and (number is None or name == str(int(number)))
+    try:
+        float(name)
+    except ValueError:
+        return bool(re.fullmatch(r"[\w .-]+", name, re.ASCII)) and name.lower() not in WORDS
+    return name.isdecimal() and name == str(int(name))  # 1_000 and 1e3 come as other numbers
 
 
 def _categories(sheet: Sheet, name: str) -> tuple[str, ...]:

@@ -122,7 +122,8 @@ def read_sheet(
         if len(fields) != width:
             few = "few" if len(fields) < width else "many"
             raise UserError(f"{path}, line {row} has too {few} fields: {len(fields)}, not {width}.")
-    has_header = all(number_of(field) is None for field in first) if header is None else header
+    numbers = [number_of(field) is not None or has_decimal_comma(field) for field in first]
+    has_header = not any(numbers) if header is None else header
     if has_header:
         rows = rows[1:]
     found = first if has_header else [""] * width
@@ -159,11 +160,14 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
     return rows
 
 
-def _fits(reader: Iterator[list[str]]) -> tuple[bool, float, int]:
-    """Say how well a delimiter fits: whether two rows are of one width, the second's numbers, the width."""
+def _fits(reader: Iterator[list[str]]) -> tuple[bool, int, int]:
+    """Say how well a delimiter fits: whether two rows are as wide, how few fields stay joined, the width.
+
+    Joined is a field of the second row in which there still is a delimiter that is no decimal comma.
+    """
     width, second = len(next(reader)), next(reader, [])
-    numbers = [number_of(field) is not None or has_decimal_comma(field.strip()) for field in second]
-    return width > 1 and len(second) == width, sum(numbers) / max(len(second), 1), width
+    joined = [bool(re.search("[,;]", field)) and not has_decimal_comma(field.strip()) for field in second]
+    return width > 1 and len(second) == width, -sum(joined), width
 
 
 def _text(path: Path) -> str:

@@ -12,7 +12,7 @@ UNKNOWN = 1
 FIRST_WORD = 2
 """The id of the commonest word."""
 
-TEXTS_AT_ONCE = 2048  # are encoded: what that takes beside the ids is a hundred bytes for a word
+TEXTS_AT_ONCE = 2048  # Encoding takes about a hundred bytes for each of their words, beside the ids.
 
 
 @dataclass(frozen=True, eq=False)

@@ -190,8 +190,9 @@ def with_head(text: str, row: Row, record: Record) -> str:
     case, name = record.main(row), NAMES.get(row.metric, row.metric)
     ours = f"{name} {figure_of(case)}" if case and case.values else ""
     if row.grid and case is None:  # none of its points is chosen
-        ours = f"{name} of {len(record.cases)} settings in docs/results.md"
-        case = next(iter(record.cases.values()), None)
+        whole = [each for each in record.cases.values() if each.values and not each.failure]
+        ours = f"{name} of {len(whole)} settings in docs/results.md"
+        case = next(iter(whole), None)
     if case is None or not case.values or case.too_short or case.failure:
         return text
     epochs = f", {max(case.epochs):.0f} epochs alone" if case.partial else ""

@@ -82,7 +82,7 @@ class CaseRecord:
         epochs: number of epochs trained.
         minutes: of each repetition.
         parameters: of the network.
-        partial: whether it was run with other numbers of epochs or batches than the experiment says.
+        partial: whether it was run with fewer epochs or batches than the experiment says.
         too_short: whether these were fewer than a quarter of the epochs, or some batches of each.
         chosen: of a nested choice, how often each setting was taken.
         failure: the sentence that a run ended with.
@@ -105,10 +105,25 @@ class CaseRecord:
 
     @property
     def worth(self) -> int:
-        """How much it says, from 0: nothing, a training too short, part of one, the whole training."""
+        """How much it says: nothing (0), a training too short (1), part of one (2), the whole of it (3)."""
         if not self.values or self.failure:
             return 0
         return 1 if self.too_short else 2 if self.partial else 3
+
+    def says_less(self, old: "CaseRecord") -> bool:
+        """Whether it is worth less than an older record, or as much with fewer epochs or fewer repetitions.
+
+        Examples:
+            >>> old = CaseRecord([], "a", [0.5, 0.6], epochs=[10, 10], partial=True)
+            >>> longer = CaseRecord([], "b", [0.7], epochs=[15], partial=True)
+            >>> longer.says_less(old), old.says_less(longer), CaseRecord([]).says_less(old)
+            (False, True, True)
+        """
+        if self.worth != old.worth:
+            return self.worth < old.worth
+        if self.settings == old.settings:
+            return len(self.values) < len(old.values)
+        return self.partial and statistics.fmean(self.epochs or [0]) < statistics.fmean(old.epochs or [0])
 
     @property
     def mean(self) -> float:

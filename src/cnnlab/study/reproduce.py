@@ -4,7 +4,7 @@ import json
 import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,9 @@ class Reproduction:
         shortened_too: run whole what is there of fewer epochs, too.
         variants: run the variants of rows, too.
         tell: called with a line for each run.
+
+    Attributes:
+        failed: whether a training failed, or its data was not there.
     """
 
     train: Train
@@ -75,6 +78,7 @@ class Reproduction:
     shortened_too: bool = True
     variants: bool = True
     tell: Callable[[str], None] = print
+    failed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         for override in self.overrides:
@@ -111,10 +115,12 @@ class Reproduction:
             asked = self.config(first)
             settings = self._settings(row, case, first)
             old = record.cases.get(case.name)
+            cut = shortened(asked, compose(first))
             if not self.again and old and len(old.values) >= wanted:
                 if old.settings == settings:
                     continue
-                if old.partial and not self.shortened_too and self._is_shortened(row, case, first, old):
+                all_asked = not (self.shortened_too or cut[0])
+                if old.partial and all_asked and self._is_shortened(row, case, first, old):
                     trained, whole = old.epochs[0], asked.trainer.max_epochs
                     self.tell(
                         f"{row.name} {case.name}: {trained:.0f} of {whole} epochs are recorded;"
@@ -122,14 +128,14 @@ class Reproduction:
                     )
                     continue
             new = self._case(row, case, wanted, settings, record)
-            new.partial, new.too_short = shortened(asked, compose(first))
+            new.partial, new.too_short = cut
             if row.instead and new.failure:
                 record.cases[case.name] = new  # its sentence stands on the page already
-            elif old is None or new.worth >= old.worth:
+            elif old is None or not new.says_less(old):
                 record.cases[case.name] = new
                 record.write(path)
             else:
-                self.tell(f"{row.name} {case.name}: the record of a longer training is kept.")
+                self.tell(f"{row.name} {case.name}: what is recorded says more, and is kept.")
         return record
 
     def _is_shortened(self, row: Row, case: Case, first: Sequence[str], old: CaseRecord) -> bool:
@@ -162,7 +168,7 @@ class Reproduction:
             try:
                 found = [self._best(row, case, job) for job in self._numbered(row, case, repetition)]
             except (UserError, TrainingError) as error:
-                done.failure = self._without_places(str(error))
+                done.failure, self.failed = self._without_places(str(error)), True
                 self.tell(f"{row.name} {case.name}: {error}")
                 return done
             results = [one.result for one in found]
@@ -233,7 +239,7 @@ def shortened(asked: DictConfig, whole: DictConfig) -> tuple[bool, bool]:
 
 
 def _lengthens(override: str, epochs: int) -> bool:
-    """Whether an override asks for more epochs than these."""
+    """Whether an override asks for as many epochs as these, or more."""
     key, _, value = override.partition("=")
     return key == EPOCHS and value.isdecimal() and int(value) >= epochs
 
