@@ -28,6 +28,7 @@ DASHES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D", "v")
 MARKS_ON_LONG_CURVES = 8
 LETTERS_PER_INCH, LEGEND_LINE = 13, 0.22
+BELOW_THE_LABEL = -0.16  # of the height of a panel
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,14 @@ def compared(
         ['the row itself']
     """
     labels = list(dict.fromkeys(label for curves in panels.values() for label in curves))
-    # Panels of the same runs share their legend, which then lies below; others have their own.
+    # Panels of the same runs share their legend, others have their own; it lies below, where no line goes.
     shared = sum(map(len, panels.values())) > len(labels) or len(panels) == 1
-    width = 1.0 + (4.5 if len(panels) < 3 else 3.7) * len(panels)
-    columns = max(1, min(len(labels), int(width * LETTERS_PER_INCH / (max(map(len, labels)) + 8))))
-    figure = new_figure(width, 3.6 + LEGEND_LINE * -(-len(labels) // columns) * shared)
+    each = 4.5 if len(panels) < 3 else 3.7
+    width = 1.0 + each * len(panels)
+    most = len(labels) if shared else max(map(len, panels.values()))
+    fitting = int((width if shared else each) * LETTERS_PER_INCH / (max(map(len, labels)) + 8))
+    columns = max(1, min(most, fitting))
+    figure = new_figure(width, 3.6 + LEGEND_LINE * -(-most // columns))
     all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (name, curves) in zip(all_axes, panels.items(), strict=True):
         quiet_axes(axes)
@@ -83,7 +87,15 @@ def compared(
         axes.set_xlabel(xlabel, fontsize=TEXT_SIZE, parse_math=False)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=[1, 2, 5, 10]))
         if not shared:
-            plain(axes.legend(frameon=False, fontsize=TEXT_SIZE - 1, handlelength=3))
+            legend = axes.legend(
+                loc="upper center",
+                bbox_to_anchor=(0.5, BELOW_THE_LABEL),
+                ncols=columns,
+                frameon=False,
+                fontsize=TEXT_SIZE - 1,
+                handlelength=3,
+            )
+            plain(legend)
     if shared:
         handles = {line.get_label(): line for axes in all_axes for line in axes.lines}
         legend = figure.legend(
