@@ -116,7 +116,7 @@ def test_part_of_a_training_is_left_where_no_row_is_named(reproduction, tmp_path
     part = reproduction(repetitions=1, overrides=[*SHORT[1:], "trainer.max_epochs=125"]).go(BOSTON)
     all_rows = reproduction(repetitions=1, overrides=SHORT[1:], shortened_too=False, train=refuse)
     assert all_rows.go(BOSTON) == part
-    said = "boston_linear : 125 of 500 epochs are recorded; reproduce boston_linear trains all."
+    said = "boston_linear: 125 of 500 epochs are recorded; reproduce boston_linear trains all."
     assert all_rows.tell.__self__[-1] == said
     shortened_too = reproduction(
         repetitions=1,

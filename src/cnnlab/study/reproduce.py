@@ -107,28 +107,22 @@ class Reproduction:
         if kept != record.cases:
             record.cases = kept
             record.write(path)
+        left = ""
         for case in row.cases():
             if case.name and not self.variants and not row.grid:
                 continue
             wanted = row.repetitions(case, self.repetitions)
             first = row.jobs(case, 0)[0]
-            asked = self.config(first)
             settings = self._settings(row, case, first)
             old = record.cases.get(case.name)
-            cut = shortened(asked, compose(first))
             if not self.again and old and len(old.values) >= wanted:
                 if old.settings == settings:
                     continue
-                all_asked = not (self.shortened_too or cut[0])
-                if old.partial and all_asked and self._is_shortened(row, case, first, old):
-                    trained, whole = old.epochs[0], asked.trainer.max_epochs
-                    self.tell(
-                        f"{row.name} {case.name}: {trained:.0f} of {whole} epochs are recorded;"
-                        f" reproduce {row.name} trains all."
-                    )
+                if old.partial and not self.shortened_too and self._asks_for_the_rest(row, case, first, old):
+                    left = f"{old.epochs[0]:.0f} of {compose(first).trainer.max_epochs} epochs are recorded"
                     continue
             new = self._case(row, case, wanted, settings, record)
-            new.partial, new.too_short = cut
+            new.partial, new.too_short = shortened(self.config(first), compose(first))
             if row.instead and new.failure:
                 record.cases[case.name] = new  # its sentence stands on the page already
             elif old is None or not new.says_less(old):
@@ -136,12 +130,15 @@ class Reproduction:
                 record.write(path)
             else:
                 self.tell(f"{row.name} {case.name}: what is recorded says more, and is kept.")
+        if left:
+            self.tell(f"{row.name}: {left}; reproduce {row.name} trains all.")
         return record
 
-    def _is_shortened(self, row: Row, case: Case, first: Sequence[str], old: CaseRecord) -> bool:
-        """Whether a record is of these settings, but for the number of its epochs."""
+    def _asks_for_the_rest(self, row: Row, case: Case, first: Sequence[str], old: CaseRecord) -> bool:
+        """Whether the whole training is asked for, and a record is of the same settings with fewer epochs."""
         cut = [*first, f"{EPOCHS}={old.epochs[0]:.0f}"]
-        return self._settings(row, case, cut) == old.settings
+        whole = not shortened(self.config(first), compose(first))[0]
+        return whole and self._settings(row, case, cut) == old.settings
 
     def _settings(self, row: Row, case: Case, job: Sequence[str]) -> str:
         """Digest of all that a case's runs are composed of."""
