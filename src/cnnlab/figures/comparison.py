@@ -77,6 +77,7 @@ def compared(
     most = len(labels) if shared else max(map(len, panels.values()))
     fitting = int((width if shared else each) * LETTERS_PER_INCH / (max(map(len, labels)) + 8))
     columns = max(1, min(most, fitting))
+    style = {"ncols": columns, "frameon": False, "fontsize": TEXT_SIZE - 1, "handlelength": 3}
     figure = new_figure(width, 3.6 + LEGEND_LINE * -(-most // columns))
     all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (name, curves) in zip(all_axes, panels.items(), strict=True):
@@ -87,27 +88,11 @@ def compared(
         axes.set_xlabel(xlabel, fontsize=TEXT_SIZE, parse_math=False)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=[1, 2, 5, 10]))
         if not shared:
-            legend = axes.legend(
-                loc="upper center",
-                bbox_to_anchor=(0.5, BELOW_THE_LABEL),
-                ncols=columns,
-                frameon=False,
-                fontsize=TEXT_SIZE - 1,
-                handlelength=3,
-            )
-            plain(legend)
+            plain(axes.legend(loc="upper center", bbox_to_anchor=(0.5, BELOW_THE_LABEL), **style))
     if shared:
         handles = {line.get_label(): line for axes in all_axes for line in axes.lines}
-        legend = figure.legend(
-            [handles[label] for label in labels],
-            labels,
-            loc="outside lower center",
-            ncols=columns,
-            frameon=False,
-            fontsize=TEXT_SIZE - 1,
-            handlelength=3,
-        )
-        plain(legend)
+        shown = [handles[label] for label in labels]
+        plain(figure.legend(shown, labels, loc="outside lower center", **style))
     all_axes[0].set_ylabel(ylabel, fontsize=TEXT_SIZE, parse_math=False)
     if accuracy:
         add_accuracy_axis(all_axes[-1])

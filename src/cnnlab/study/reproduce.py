@@ -18,10 +18,12 @@ from cnnlab.study.record import CaseRecord, Record, mean_curves
 from cnnlab.study.rows import Case, Row, short_name
 from cnnlab.training.folder import RunFolder
 
+EPOCHS = "trainer.max_epochs"
+
 # What may be set for all rows at once: where things lie and what they run on, and fewer epochs.
 FOR_ALL = (
     *("data.root", "data.store", "data.verify", "data.memory", "logger"),
-    *("trainer", "trainer.accelerator", "trainer.precision", "trainer.max_epochs"),
+    *("trainer", "trainer.accelerator", "trainer.precision", EPOCHS),
 )
 
 # What a choice of the Trainer may shorten beside the number of epochs.
@@ -29,7 +31,6 @@ CUT = (
     *("max_steps", "max_time", "fast_dev_run", "overfit_batches"),
     *("limit_train_batches", "limit_val_batches", "limit_test_batches"),
 )
-EPOCHS = "trainer.max_epochs"
 LEAST_SHARE = 0.25  # of a row's epochs that say something about it
 
 Train = Callable[[DictConfig, Path, Sequence[str]], None]

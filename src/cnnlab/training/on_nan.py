@@ -104,8 +104,7 @@ class StopOnNaN(Callback):
         )
         return TrainingError(
             f"the training loss is {loss} at step {bad.step} (batch {bad.batch} of epoch {bad.epoch}, "
-            f"{some(bad.rows, bad.samples)} of {bad.stored}): {ADVICE}; "
-            f"{kept(good)}.",
+            f"{some(bad.rows, bad.samples)} of {bad.stored}): {ADVICE}; {kept(good)}.",
             asdict(bad),
         )
 
